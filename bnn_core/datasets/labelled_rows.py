@@ -116,6 +116,8 @@ def labelled_rows(
             demand_learnable(table)
     table = table.join(mapped[[c for c in _KEPT if c in mapped]])
     doubts = [*alike_names(classes, "classes"), *odd_wells(table), *contradictions(table)]
+    if "plate" in table:
+        doubts += alike_names(table["plate"].dropna().unique(), "plates")
     if to_learn and (group is not None or "compound" in mapped):
         names = groups[role == "scored"].unique()
         doubts += alike_names(names, "groups")

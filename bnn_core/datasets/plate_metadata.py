@@ -7,9 +7,8 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.tables.aliases import CANONICAL, column_like, no_such_column
-from bnn_core.tables.grids import read_plate_map
+from bnn_core.tables.grids import read_map_or_table, read_plate_map
 from bnn_core.tables.joining import join_metadata
-from bnn_core.tables.reading import read_table
 from bnn_core.tables.sources import mapped_table, spread_columns
 from bnn_core.tables.values import as_text, name_key
 
@@ -37,7 +36,8 @@ def join_files(
     """
     notes: list[str] = []
     files = [*layout, *metadata]
-    raw = [read_plate_map(Path(path)) for path in layout] + [read_table(p) for p in metadata]
+    raw = [read_plate_map(Path(path)) for path in layout]
+    raw += map(read_map_or_table, metadata)
     asked = {
         name: source
         for name, source in (columns or {}).items()

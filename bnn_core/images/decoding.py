@@ -118,6 +118,10 @@ def _decode_other(data: bytes, path: str | Path) -> tuple[np.ndarray, list[str]]
                 np.asarray(opened if opened.mode in known else opened.convert("RGBA"))
             )
     except UnidentifiedImageError as error:
+        if data.startswith(b"version https://git-lfs"):
+            raise InputError(
+                f"{path} is a pointer of Git LFS: fetch it with git lfs pull"
+            ) from error
         raise InputError(
             f"{path} is not a PNG, JPEG or TIFF, or its first bytes are damaged: export it as TIFF "
             "with the microscope's program or Bio-Formats, or copy it again"

@@ -96,6 +96,10 @@ def _one_image(
         )
     aside = len(tif.series) - len(whole)
     remarks = [f"has {aside} thumbnail or mask beside the image, ignored"] if aside else []
+    if tif.is_ome and whole[0].kind != "ome":
+        remarks.append(
+            "WARNING: has OME metadata that do not fit its pages; they were not used: check its channels"
+        )
     return whole[0], list(whole[0].pages), whole[0].axes, remarks
 
 
@@ -127,7 +131,10 @@ def _part_of_set(
             "it first"
         )
     pages = [series.pages[i] for i in present]
-    return series, pages, "C" + series.keyframe.axes, []
+    channels = math.prod(n for axis, n in zip(series.axes, lead, strict=False) if axis == "C")
+    remark = f"is one file of a set, with {len(pages)} of {channels} channels: the others are in other files"
+    remarks = [remark] if len(pages) < channels else []
+    return series, pages, "C" + series.keyframe.axes, remarks
 
 
 def _channels_first(image: np.ndarray, axes: str, path: str | Path) -> tuple[np.ndarray, list[str]]:

@@ -176,6 +176,14 @@ WEAK_ALIASES = {
     "units",
 }
 
+#: What columns of class probabilities begin with. Longer words first: "softmax_mean_0" is class 0,
+#: not class "mean_0".
+PROBABILITY_WORDS = (
+    "mean_softmax|softmax_mean|softmax|probabilities|probability|pred_proba|pred_prob"
+    "|class_prob|y_proba|y_prob|mean_p|p_mean|proba|probs|prob|p|class"
+)
+CLASS_PROBABILITY = re.compile(rf"(?:{PROBABILITY_WORDS})", re.I)
+
 
 def plain_name(column: object) -> str:
     """A column name in lower case, with one underscore for anything that is no letter or digit."""

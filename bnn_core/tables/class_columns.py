@@ -8,22 +8,29 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import did_you_mean
-from bnn_core.tables.aliases import plain_name
+from bnn_core.base.wording import did_you_mean, listed
+from bnn_core.tables.aliases import CLASS_PROBABILITY, PROBABILITY_WORDS, plain_name
 from bnn_core.tables.reading import looks_numeric, rows_text
-from bnn_core.tables.supposed_columns import named_within, numbered, summing_to_one
+from bnn_core.tables.supposed_columns import (
+    named_within,
+    numbered,
+    summing_to_one,
+    sums_to_one,
+)
 from bnn_core.tables.values import name_key
 
-# Longer words first: "softmax_mean_0" is class 0, not class "mean_0".
-_WORDS = (
-    "mean_softmax|softmax_mean|softmax|probabilities|probability|pred_proba|pred_prob"
-    "|class_prob|y_proba|y_prob|mean_p|p_mean|proba|probs|prob|p|class"
-)
-_PROBABILITY = re.compile(rf"(?:{_WORDS})", re.I)
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+(?:\.0+)?")
 _LOGIT = re.compile(r"logits?|mean_logits?", re.I)
 #: Columns of a summary, and of statistics, that begin like a class probability but are none.
-_RESERVED = re.compile(r"p[ _.-](?:label|value|val)|class[ _.-](?:id|index|label)", re.I)
+_RESERVED = re.compile(
+    r"p[ _.-](?:label|value|val)|class[ _.-](?:ids?|index|labels?|names?)(?:[ _.-]?\d+)?", re.I
+)
+#: What is told of probabilities beside them.
+_STATISTIC = re.compile(
+    r"(?:.*[\W_])?(?:max|min|sum|total|mean|avg|median|std|sd|sem|var|entropy|margin|lower|upper|low"
+    r"|high|lo|hi|lwr|upr|ci(?:_?\d+)?|q?\d+%?_?(?:ci|quantile)|range|gap|top\d*|best|second)",
+    re.I,
+)
 PREDICTED = (
     "predicted",
     "predicted_label",
@@ -94,7 +101,7 @@ def find_class_columns(
         elif name_key(split[1]) in keys:
             text.setdefault(split[0], (column, split[1]))
     sets = {head: pairs for head, pairs in sets.items() if len(pairs) > 1 and head not in text}
-    probabilities = {h: pairs for h, pairs in sets.items() if _PROBABILITY.fullmatch(h)}
+    probabilities = {h: pairs for h, pairs in sets.items() if CLASS_PROBABILITY.fullmatch(h)}
     chosen = probabilities or sets
     if len(chosen) > 1:  # columns of 0 and 1 among others mark the true class
         chosen = {
@@ -107,8 +114,9 @@ def find_class_columns(
             "--prefix"
         )
     for pairs in chosen.values():
+        pairs, note = _without_statistics(table, pairs)
         return ClassColumns(
-            tuple(c for c, _ in pairs), tuple(n for _, n in pairs), not probabilities
+            tuple(c for c, _ in pairs), tuple(n for _, n in pairs), not probabilities, note
         )
     bare = tuple(c for c in candidates if name_key(c) in keys and looks_numeric(table[c]))
     if len(bare) > 1:
@@ -128,7 +136,9 @@ def find_class_columns(
 def split_class_column(column: str) -> tuple[str, str] | None:
     """The usual word that a column of probabilities begins with and the class; None without one."""
     parts = None if _RESERVED.fullmatch(column) else _split(column)
-    return None if parts is None or not _PROBABILITY.fullmatch(parts[0]) else (parts[0], parts[2])
+    return (
+        None if parts is None or not CLASS_PROBABILITY.fullmatch(parts[0]) else (parts[0], parts[2])
+    )
 
 
 def marks_of(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
@@ -147,6 +157,20 @@ def is_one_hot(marks: np.ndarray) -> bool:
     """Whether values (N, C) are 0 and 1 with at most one 1 per row, and any 1 at all."""
     marks = np.nan_to_num(marks)
     return bool(np.isin(marks, (0, 1)).all() and (marks.sum(axis=1) <= 1).all() and marks.any())
+
+
+def _without_statistics(
+    table: pd.DataFrame, pairs: list[tuple[str, str]]
+) -> tuple[list[tuple[str, str]], str]:
+    """The columns and their classes without p_max, p_sum, p_a_lower and the like where only the others
+    sum to 1, and a note."""
+    kept = [(column, name) for column, name in pairs if not _STATISTIC.fullmatch(name)]
+    if not 1 < len(kept) < len(pairs):
+        return pairs, ""
+    if sums_to_one(table, [c for c, _ in pairs]) or not sums_to_one(table, [c for c, _ in kept]):
+        return pairs, ""
+    others = [repr(c) for c, name in pairs if (c, name) not in kept]
+    return kept, f"{listed(others)} are not read as classes: the other columns sum to 1."
 
 
 def _marks_truth(table: pd.DataFrame, pairs: list[tuple[str, str]]) -> bool:
@@ -190,7 +214,7 @@ def _split(column: str) -> tuple[str, str, str] | None:
 
     Only one joint is taken off: the class of 'prob_-1' is '-1'.
     """
-    words = rf"({_WORDS}|logits?|mean_logits?)"
+    words = rf"({PROBABILITY_WORDS}|logits?|mean_logits?)"
     match = (
         re.fullmatch(rf"{words}()\[(.+)\]", column, re.I)
         or re.fullmatch(rf"{words}()\s*\((?:\w[\w ]*=)?\s*(.+?)\s*\)", column, re.I)

@@ -63,6 +63,7 @@ def name_classes(
             + (f" (labels there: {', '.join(known[:20])})" if known else "")
             + (f"; {hint}" if hint and not known else "")
             + _in_their_order(class_columns.names, known)
+            + _numbers_for(class_columns.names, known)
             + (
                 f"; {len(known)} labels for {columns} columns: is a column missing, or one label a "
                 "control (--control)?"
@@ -155,6 +156,18 @@ def _in_their_order(names: Sequence[str], known: Sequence[str]) -> str:
         if all(classes) and len(set(classes)) == len(classes) == len(known):
             return f"; the columns look like --classes {shlex.join(classes)}"
     return ""
+
+
+def _numbers_for(names: Sequence[str], known: Sequence[str]) -> str:
+    """What to say where labels are numbers and the columns have names; or ""."""
+    if not known or not all(map(_WHOLE_NUMBER.fullmatch, known)) or len(known) > len(names):
+        return ""
+    if any(map(_WHOLE_NUMBER.fullmatch, names)):
+        return ""
+    return (
+        f"; if the lowest of the numbers is '{names[0]}' and so on, these are --classes "
+        f"{shlex.join(names)}, else write names in place of the numbers"
+    )
 
 
 def _from_predictions(
@@ -269,6 +282,21 @@ def doubted_order(p: np.ndarray, classes: Sequence[str], labels: pd.Series) -> s
         f"highest column on {now:,} of {count(images, 'image')}, and on {right:,} if the columns are in "
         f"another order: check the order of the classes (--classes {names})"
     )
+
+
+def matrix_of_classes(table: pd.DataFrame, class_columns: ClassColumns) -> str:
+    """A warning where the rows are called as the columns, in their order: no images, but a confusion
+    matrix; or ""."""
+    keys = list(map(name_key, class_columns.columns))
+    if len(table) != len(keys) or len(keys) < 2:
+        return ""
+    for column in table.columns.difference(class_columns.columns):
+        if list(map(name_key, table[column])) == keys:
+            return (
+                f"{WARNING}the rows are called as the columns ('{column}' holds each class once, in "
+                "their order): this may be a confusion matrix, which has no images."
+            )
+    return ""
 
 
 def _highest(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ from bnn_core.tables.aliases import (
     plain_name,
 )
 from bnn_core.tables.doses import read_doses, split_unit, unit_factor
+from bnn_core.tables.reading import rows_text
 from bnn_core.tables.values import as_text, none_where
 from bnn_core.tables.wells import normal_wells, wells_from
 
@@ -88,7 +89,7 @@ def map_columns(
     disagree, and concentrations that are mostly not numbers.
     """
     overrides = _resolved(table, overrides or {})
-    plain = {column: plain_name(column) for column in table.columns}
+    plain = {column: _plain(column) for column in table.columns}
     overridden = {source for source in overrides.values() if source}
     channels = _channels(table, {c: n for c, n in plain.items() if c not in overridden})
     used = overridden | {c for pair in channels.values() for c in pair if c}
@@ -122,6 +123,8 @@ def map_columns(
         wells, more = normal_wells(out["well"].rename(columns.get("well", "well")))
         out["well"] = wells
         notes += more
+        if "well" in columns:
+            notes += _other_wells(table, plain, used, wells)
     for channel, (folder, file) in channels.items():
         out[f"path_{channel}"] = _join_paths(table, folder, file)
     unused = tuple(c for c in table.columns if c not in used)
@@ -143,6 +146,15 @@ def _resolved(table: pd.DataFrame, overrides: Mapping[str, str]) -> dict[str, st
             )
         resolved[canonical] = column
     return resolved
+
+
+def _plain(column: str) -> str:
+    """`plain_name`, but for two names whose case or sign counts: conc_M (molar), and .row, which
+    tidymodels calls the row (its "id" is that of the resample)."""
+    molar = re.fullmatch(r"(.*[^\W_])[\W_]+M[)\]]?", str(column))
+    if molar and plain_name(molar[1]) in ALIASES["concentration"]:
+        return f"{plain_name(molar[1])}_molar"
+    return "image_id" if column == ".row" else plain_name(column)
 
 
 def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | None:
@@ -204,7 +216,7 @@ def _concentrations(
     table: pd.DataFrame, source: str, columns: Mapping[str, str]
 ) -> tuple[pd.Series, list[str]]:
     """The concentrations of a column in µM, by the units in cells, unit column and name."""
-    in_name = split_unit(plain_name(source))[1]
+    in_name = split_unit(_plain(source))[1]
     unit_column = columns.get("concentration_unit")
     if unit_column is None:
         doses, notes = read_doses(table[source], in_name or "um", column=source)
@@ -217,6 +229,14 @@ def _concentrations(
             f"WARNING: '{source}' names another unit than '{unit_column}', which says "
             f"{', '.join(map(str, units[:3]))}: the units of '{unit_column}' are used; --map "
             "concentration_unit= ignores them",
+        ]
+    bare = (doses > 0) & as_text(table[unit_column]).isna()
+    usual = unit_factor(in_name or "um")
+    if bare.any() and any(unit_factor(u) not in (None, usual) for u in units):
+        notes = [
+            *notes,
+            f"WARNING: {rows_text(table.index[bare])}: '{unit_column}' is empty, so '{source}' is read in "
+            f"{in_name or 'µM'} there",
         ]
     return doses, notes
 
@@ -238,7 +258,8 @@ def _other_units(table: pd.DataFrame, source: str) -> list[str]:
 
 
 def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[str | None, str]]:
-    """Channel -> (folder column, file column) from FileName_X/PathName_X or path_X columns."""
+    """Channel -> (folder column, file column) from FileName_X/PathName_X or path_X columns; where no
+    column is called so, or like a path, several columns of image files are channels."""
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for column, name in plain.items():
@@ -251,6 +272,9 @@ def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[
             folders[channel] = column
         elif kind != "url" and _holds_images(table[column]):
             files.setdefault(channel, column)
+    if not files and all(_rank(name, "path", {}) is None for name in plain.values()):
+        named = [column for column in plain if _holds_images(table[column])]
+        files = {str(column).strip(): column for column in named if len(named) > 1}
     return {channel: (folders.get(channel), file) for channel, file in files.items()}
 
 
@@ -296,6 +320,28 @@ def _derive(
             out["batch"] = as_text(out["plate"].str.extract(_BBBC021_PLATE)[0])
             derived["batch"] = "the week in the plate's name"
     return derived
+
+
+def _other_wells(
+    table: pd.DataFrame, plain: Mapping[str, str], used: set[str], wells: pd.Series
+) -> list[str]:
+    """A warning on rows whose columns of row and column say another well than that of wells. Where
+    most do, they are of something else, such as tiles."""
+    pair = _row_and_column(plain, used)
+    if pair is None:
+        return []
+    try:
+        others = normal_wells(wells_from(table[pair[0]], table[pair[1]])[0])[0]
+    except InputError:
+        return []
+    differ = wells.notna() & others.notna() & (wells != others)
+    if not 0 < differ.sum() < len(wells) / 2:
+        return []
+    first = differ.idxmax()
+    return [
+        f"WARNING: {rows_text(table.index[differ])}: '{pair[0]}' and '{pair[1]}' say another well than "
+        f"the column of wells ({wells[first]} there, {others[first]} by row and column)"
+    ]
 
 
 def _list_of_two(plain: Mapping[str, str], used: set[str]) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,21 @@ def read_plate_map(path: Path) -> pd.DataFrame:
     )
     table.index = pd.RangeIndex(1, len(table) + 1)
     return table
+
+
+def read_map_or_table(path: Path | pd.DataFrame) -> pd.DataFrame:
+    """A table (`read_table`), or the wells of maps drawn as plates where the file is none or where its
+    columns are called 1, 2, ..."""
+    if isinstance(path, pd.DataFrame):
+        return read_table(path)
+    try:
+        table = read_table(path)
+    except InputError:
+        if not os.path.isfile(path) or not _grids(path):
+            raise
+        return read_plate_map(path)
+    drawn = list(table.columns[1:]) == [str(k) for k in range(1, table.shape[1])]
+    return read_plate_map(path) if drawn and table.shape[1] > _FEWEST else table
 
 
 def _grids(path: Path) -> list[tuple[str, str, dict[str, str]]]:

@@ -17,13 +17,13 @@ from bnn_core.tables.values import NO_LABEL, as_text, name_key, none_where
 
 #: Further names of the true class and of the predicted class, besides the usual ones.
 _LABEL_LIKE = re.compile(
-    r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_label|class_name|"
+    r"actual(?:_class|_label)?|obs|observed|gt|gt_label|y|y_test|class|class_?label|class_?name|"
     r"category|diagnosis|dx|ref|reference|expected|gold|real|true|given_label|annotated|manual|"
     r"expert|original_label|phenotype|y_?(?:test|true|val)|true_?labels?|labels?_?true|from"
 )
 #: Names that programs give to the true class and to the predicted one: R's caret and CellProfiler
 #: Analyst, mlr3 and H2O.
-_EITHER = re.compile(r"class(?:_label|_name)?|category|phenotype|response|classification")
+_EITHER = re.compile(r"class_?(?:label|name)?|category|phenotype|response|classification")
 _PREDICTED_LIKE = re.compile(
     r"predictions?|predict(?:ed)?|response|y_?hat|predicted_?(?:label|class|value|name)|"
     r"predict(?:ion)?_(?:label|class)|top_?1(?:_class|_label)?|scored_labels?|classification|"
@@ -271,28 +271,55 @@ def _matches_highest(names: pd.Series, class_values: ClassValues) -> str:
 def _one_hot(
     main: SourceTable, class_columns: ClassColumns, used: Collection[str | None]
 ) -> tuple[list[str], pd.Series] | None:
-    """The label of each row from columns of 0 and 1, one per class: (columns, labels)."""
-    sets: dict[str, dict[str, str]] = {}
-    for column in (c for c in main.map.unused if c not in used):
-        for name in class_columns.names:
+    """The label of each row from columns of 0 and 1, one per class: (columns, labels).
+
+    Numbers may count from 1 where those of the classes count from 0, and the other way round. A
+    further column of the same name marks a label that is no class.
+    """
+    unused = [c for c in main.map.unused if c not in used]
+    names = class_columns.names
+    numbered = all(map(_WHOLE.fullmatch, names))
+    counted = [[str(k + first) for k in range(len(names))] for first in (0, 1)]
+    for spelt in (names, *(counted if list(names) in counted else ())):
+        for (head, tail), columns in _called_after(unused, spelt).items():
+            if len(columns) < len(names) or (
+                numbered and not _TRUTH_LIKE.match((head or tail).strip("_"))
+            ):
+                continue
+            of_class = {columns[name]: names[k] for k, name in enumerate(spelt)}
+            for more in (_further(unused, head, tail, of_class), {}):
+                marks = marks_of(main.raw, [*of_class, *more])
+                if is_one_hot(marks):
+                    labels = np.array([*of_class.values(), *more.values()], dtype=object)
+                    row = pd.Series(labels[np.nan_to_num(marks).argmax(axis=1)], main.raw.index)
+                    none = pd.Series(np.nansum(marks, axis=1) == 0, main.raw.index)
+                    return list(of_class), none_where(row, none)
+    return None
+
+
+def _called_after(
+    columns: Sequence[str], names: Sequence[str]
+) -> dict[tuple[str, str], dict[str, str]]:
+    """Columns that hold the name of a class: by what stands before and behind it, name -> column."""
+    sets: dict[tuple[str, str], dict[str, str]] = {}
+    for column in columns:
+        for name in names:
             key, of_class = name_key(column), name_key(name)
             if key.endswith(of_class):
-                sets.setdefault(key.removesuffix(of_class), {})[name] = column
+                sets.setdefault((key.removesuffix(of_class), ""), {})[name] = column
             elif key.startswith(f"{of_class}_"):
-                sets.setdefault(key.removeprefix(f"{of_class}_"), {})[name] = column
-    numbered = all(map(_WHOLE.fullmatch, class_columns.names))
-    for head, columns in sets.items():
-        if len(columns) == len(class_columns.names) and (_TRUTH_LIKE.match(head) or not numbered):
-            ordered = [columns[name] for name in class_columns.names]
-            marks = marks_of(main.raw, ordered)
-            if is_one_hot(marks):
-                names = pd.Series(
-                    np.array(class_columns.names, dtype=object)[
-                        np.nan_to_num(marks).argmax(axis=1)
-                    ],
-                    index=main.raw.index,
-                )
-                return ordered, none_where(
-                    names, pd.Series(np.nansum(marks, axis=1) == 0, index=names.index)
-                )
-    return None
+                sets.setdefault(("", key.removeprefix(of_class)), {})[name] = column
+    return sets
+
+
+def _further(
+    columns: Sequence[str], head: str, tail: str, of_class: Collection[str]
+) -> dict[str, str]:
+    """Further columns with the same beginning or end, and what stands between."""
+    if not head + tail:
+        return {}
+    return {
+        c: c[len(head) : len(c) - len(tail)]
+        for c in columns
+        if c not in of_class and name_key(c).startswith(head) and name_key(c).endswith(tail)
+    }

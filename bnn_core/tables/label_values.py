@@ -37,6 +37,13 @@ ASKED = (
 )
 
 
+#: Pairs of names of two classes; the second is the one that is there.
+PAIRS = (
+    *(("0", "1"), ("-1", "1"), ("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y")),
+    *(("negative", "positive"), ("neg", "pos")),
+)
+
+
 @dataclass(frozen=True)
 class LabelValues:
     """Labels, predicted names and labels of new kinds, one per row, None where there is none.
@@ -173,13 +180,40 @@ def count_alike(
     )
 
 
+def _paired_alike(
+    names: Sequence[str], labels: Collection[str], predicted: pd.Series | None
+) -> tuple[tuple[str, ...], pd.Series | None, str]:
+    """Two columns and their predictions in the words of the labels, where these are another pair:
+    "False" and "True" of 0 and 1; and a note. Else nothing is changed."""
+    spelt = {name_key(label): label for label in labels}
+    held = spelt.keys() - set(NO_LABEL) - set(ASKED)
+    columns = set(map(name_key, names))
+    pairs = [pair for pair in PAIRS if "-1" not in pair]
+    ours = next((pair for pair in pairs if set(pair) == columns), None)
+    theirs = next((pair for pair in pairs if held and held <= set(pair)), None)
+    if ours is None or theirs is None or held & columns or len(names) > 2:
+        return tuple(names), predicted, ""
+    word = {a: spelt.get(b, b) for a, b in zip(ours, theirs, strict=True)}
+    if predicted is not None:
+        keys = name_keys(predicted)
+        predicted = none_where(keys.map(word).where(keys.isin(ours), predicted), predicted.isna())
+    return (
+        tuple(word[name_key(name)] for name in names),
+        predicted,
+        f"The columns of '{names[0]}' and '{names[1]}' are those of the labels "
+        f"'{word[name_key(names[0])]}' and '{word[name_key(names[1])]}'.",
+    )
+
+
 def counted_alike(
     class_values: ClassValues, labels: pd.Series, predicted: pd.Series | None
 ) -> tuple[ClassValues, pd.Series | None, list[str]]:
-    """Numbered columns and predictions counted from 0 or 1 as the labels are, and a note."""
-    names, predicted, note = count_alike(
-        class_values.columns.names, labels.dropna().unique(), predicted
-    )
+    """Columns and predictions that count from 0 or 1, or say yes and no, as the labels do, and a
+    note."""
+    held = labels.dropna().unique()
+    names, predicted, note = count_alike(class_values.columns.names, held, predicted)
+    if not note:
+        names, predicted, note = _paired_alike(names, held, predicted)
     return (
         replace(class_values, columns=replace(class_values.columns, names=names)),
         predicted,

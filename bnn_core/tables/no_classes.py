@@ -61,6 +61,11 @@ def _one_column(table: pd.DataFrame) -> str:
         return ""
     if not table.shape[1]:
         return "has no columns; write it again"
+    if table.iloc[:1].map(lambda cell: isinstance(cell, list | dict)).to_numpy().any():
+        return (
+            f"has lists in '{table.columns[0]}' that name no class with its probability: write one "
+            "column per class"
+        )
     return (
         f"has one column only ('{table.columns[0]}'): no separator was found in the first line "
         "(comma, semicolon, tab, | and blanks are known); save it as CSV"
@@ -124,6 +129,7 @@ def _one_class(table: pd.DataFrame, free: list[str], labels: pd.Series) -> str:
     return (
         f"only the column '{called[0]}' is named after a class; the columns of {listed(others)} "
         "are missing or have other names"
+        + (f"; if it is a probability, rename it p_{called[0]}" if len(others) == 1 else "")
     )
 
 
@@ -200,6 +206,11 @@ def _outside(numbers: list[str], shares: list[str]) -> str:
     others = [c for c in numbers if c not in shares]
     if not others or shares:
         return ""
+    if len(others) == 1 and "logit" in plain_name(others[0]):
+        return (
+            f"has one column of logits ('{others[0]}'): for one of two classes save 1 / (1 + exp(-x)) as "
+            "p_<class>; else write one column per class"
+        )
     return (
         f"has no numbers between 0 and 1; {listed([repr(c) for c in others])} may be measurements "
         "('bnn study features' trains on these), or logits (rename them logit_<class> and give --logits)"

@@ -1,8 +1,10 @@
 """Tables that are no text: Excel and OpenDocument sheets, JSON, Feather; lists in cells."""
 
+import ast
 import itertools
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,14 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table
 from bnn_core.base.reading import pandas_of
 from bnn_core.base.wording import count, listed
+from bnn_core.tables.two_line_headers import LOOKED_AT, two_line_header
 from bnn_core.tables.workbooks import sheet_cells
 
 #: A list or a record written into one cell of text.
 _WRITTEN = re.compile(r"\s*(?:\[.*\]|\(.*\)|\{.*\})\s*", re.S)
+#: Fractions from 0 to 1 in one cell of text.
+_SHARE = r"(?:0?\.\d+|[01](?:\.\d*)?|\d(?:\.\d+)?e-\d+)"
+_JOINED = re.compile(rf"\s*{_SHARE}(?:\s*[\s,;|]\s*{_SHARE})+\s*", re.I)
 #: What PyTorch and NumPy print around a value: tensor([0.1, 0.9], device='cuda:0').
 _PRINTED = re.compile(
     r"\s*(?:tf\.)?(?:tensor|array)\((.*?)(?:,\s*(?:device|dtype|grad_fn|shape)=.*)?\)\s*",
@@ -26,10 +32,23 @@ _PRINTED = re.compile(
 #: What NumPy 2 prints for a number within a list: np.float64(0.1).
 _SCALAR = re.compile(r"\bnp\.\w+\(([^()]*)\)")
 #: Keys of a record with all names in one list and all scores in another.
-_ALL_NAMES = ("labels", "classes", "names", "displaynames", "categories")
-_ALL_SCORES = ("scores", "probabilities", "probs", "confidences")
+_ALL_NAMES = (
+    *("labels", "classes", "names", "displaynames", "categories", "labelnames", "classnames"),
+    *("label", "class", "name", "tags"),
+)
+_ALL_SCORES = (
+    *("scores", "probabilities", "probs", "confidences"),
+    *("score", "probability", "prob", "confidence"),
+)
 #: Keys of the two halves of one class in a list of classes, as pipelines for text write them.
-_NAMES, _SCORES = ("label", "class", "name"), ("score", "probability", "prob", "confidence", "p")
+_NAMES = ("label", "class", "name", "classname", "tagname", "displayname", "category", "value")
+_SCORES = ("score", "probability", "prob", "confidence", "p")
+#: Longer texts are no list or record that Python printed.
+_LONGEST_LITERAL = 10_000
+#: Keys of the classes of a matrix.
+_CLASS_LISTS = ("classes", "classnames", "classindices", "labelnames", "categories", "classtoidx")
+#: Records within records that are read.
+_MOST_DEEP = 4
 
 
 def read_feather(path: Path) -> pd.DataFrame:
@@ -43,7 +62,8 @@ def read_feather(path: Path) -> pd.DataFrame:
 def read_sheet(path: Path) -> pd.DataFrame:
     """The only filled sheet of a workbook, every cell as text; index = the row's number there.
 
-    A sheet called "legend" beside another explains it, and is passed over.
+    A sheet called "legend" beside another explains it, and is passed over; so are titles, first rows
+    of one filled cell above wider ones.
     Raises InputError for a damaged file and for several filled sheets.
     """
     filled = sheet_cells(path)
@@ -57,14 +77,16 @@ def read_sheet(path: Path) -> pd.DataFrame:
         )
         raise InputError(f"{path} has {what}: save the table as a separate workbook, or as CSV")
     (cells,) = filled.values()
-    first = next(i for i, row in enumerate(cells) if any(row))
     width = max(i + 1 for row in cells for i, cell in enumerate(row) if cell)
-    names = [name or f"column {i + 1}" for i, name in enumerate(cells[first][:width])]
-    table = pd.DataFrame([row[:width] for row in cells[first + 1 :]], dtype=object)
+    wide = [i for i, row in enumerate(cells) if sum(map(bool, row)) > (width > 2)]
+    first = wide[0] if wide else 0
+    lines = [row[:width] for row in cells[first:]]
+    names, header = two_line_header(lines[:LOOKED_AT]) or (lines[0], 1)
+    table = pd.DataFrame(lines[header:], dtype=object)
     if table.empty:
         raise InputError(f"{path} has a header and no rows")
-    table.columns = names
-    table.index = pd.RangeIndex(first + 2, first + 2 + len(table))
+    table.columns = [name or f"column {i + 1}" for i, name in enumerate(names)]
+    table.index = pd.RangeIndex(first + header + 1, first + header + 1 + len(table))
     return table
 
 
@@ -99,6 +121,16 @@ def expanded(table: pd.DataFrame) -> pd.DataFrame:
     that hold such a list are read too. Columns whose cells differ in length stay as they are.
     """
     table = _unprinted(table)
+    for _ in range(_MOST_DEEP):
+        flat = _expanded_once(table)
+        if flat is table:
+            break
+        table = flat
+    return table
+
+
+def _expanded_once(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the lists and records of its cells as columns; itself where it has none."""
     nested = {name: values for name in table.columns if (values := _nested(table[name]))}
     names, records = _names_beside_scores(nested)
     new = {}
@@ -182,6 +214,8 @@ def _records(data: Any) -> pd.DataFrame | None:
         return table
     values = list(data.values())
     lists = [v for v in values if isinstance(v, list)]
+    if (table := _matrix_of(data)) is not None:
+        return table
     if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):
         return pd.DataFrame(lists[0])  # {"predictions": [...], "model": ...}
     if all(isinstance(v, list) for v in values) and len(set(map(len, values))) == 1:
@@ -195,12 +229,46 @@ def _records(data: Any) -> pd.DataFrame | None:
     return pd.DataFrame(tables[0]) if len(tables) == 1 else None
 
 
+def _matrix_of(data: dict[str, Any]) -> pd.DataFrame | None:
+    """One list of rows of numbers, one per image, and what else has one value per image; the classes as
+    a list or as {"name": place}. None for other values."""
+    matrices = {k: v for k, v in data.items() if isinstance(v, list) and v and _is_matrix(v)}
+    if len(matrices) != 1 or len(data) == 1:
+        return None
+    ((key, rows),) = matrices.items()
+    names = next((v for k, v in data.items() if k.lower().replace("_", "") in _CLASS_LISTS), None)
+    if isinstance(names, dict) and sorted(names.values()) == list(range(len(names))):
+        names = sorted(names, key=names.get)
+    named = isinstance(names, list) and len(names) == len(rows[0])
+    heads = (
+        [f"p_{name}" for name in names] if named else [f"{key}_{k}" for k in range(len(rows[0]))]
+    )
+    others = {
+        k: v
+        for k, v in data.items()
+        if k != key and isinstance(v, list) and len(v) == len(rows) and not (named and v == names)
+    }
+    return pd.concat([pd.DataFrame(others), pd.DataFrame(rows, columns=heads)], axis=1)
+
+
+def _is_matrix(rows: list[Any]) -> bool:
+    """Whether all values are lists of numbers, of one length."""
+    return all(
+        isinstance(row, list)
+        and len(row) == len(rows[0]) > 1
+        and all(isinstance(x, int | float) for x in row)
+        for row in rows
+    )
+
+
 def _nested(column: pd.Series) -> list[Any] | None:
     """The lists or records of a column, None where a cell is empty; None for other columns."""
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return None
     first = next((v for v in column if not _is_empty(v)), None)
     nested = isinstance(first, list | tuple | np.ndarray | dict)
+    if isinstance(first, str) and _JOINED.fullmatch(first):
+        return _shares(column)
     if not nested and not (isinstance(first, str) and _WRITTEN.fullmatch(first)):
         return None
     values = [None if _is_empty(v) else v for v in column.tolist()]
@@ -217,6 +285,18 @@ def _nested(column: pd.Series) -> list[Any] | None:
     return None
 
 
+def _shares(column: pd.Series) -> list[Any] | None:
+    """Numbers joined in each cell ("0.9 0.1") as lists, where all are as many and sum to 1; else None."""
+    filled = [v for v in column if not _is_empty(v)]
+    if not all(isinstance(v, str) and _JOINED.fullmatch(v) for v in filled):
+        return None
+    lists = [[float(n) for n in re.split(r"[\s,;|]+", v.strip())] for v in filled]
+    if len(set(map(len, lists))) > 1 or any(abs(sum(p) - 1) > 0.02 for p in lists):
+        return None
+    rows = iter(lists)
+    return [None if _is_empty(v) else next(rows) for v in column]
+
+
 def _is_empty(value: Any) -> bool:
     """Whether a cell holds nothing: None, NA, nan or no text."""
     if isinstance(value, list | tuple | np.ndarray | dict):
@@ -231,10 +311,12 @@ def _parsed(text: str) -> Any:
         return _loads(text)
     except ValueError:
         numbers = text.strip()[1:-1].replace(",", " ").split()
-    try:
+    with suppress(ValueError):
         return [float(number) for number in numbers] or None
-    except ValueError:
-        return None
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        value = ast.literal_eval(text.strip()) if len(text) <= _LONGEST_LITERAL else None
+        return value if isinstance(value, list | dict) else None
+    return None
 
 
 def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
@@ -254,7 +336,8 @@ def _columns(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
     if len(set(map(len, filled))) != 1 or not filled[0]:
         return None
     if all(isinstance(item, dict) for v in filled for item in v):
-        records = [None if v is None else _by_class(v) for v in lists]
+        alone = all(len(v) == 1 for v in filled)
+        records = [v and (_by_class(v) or (v[0] if alone else None)) for v in lists]
         if any(r is None and v is not None for r, v in zip(records, lists, strict=True)):
             return None
         return _columns(name if name in ("p", "prob", "probs", "softmax") else "p", records)
@@ -291,7 +374,7 @@ def _scored(record: dict[str, Any]) -> dict[str, Any] | None:
 
 def _by_class(items: list[dict[str, Any]]) -> dict[str, Any] | None:
     """[{"label": "a", "score": 0.9}, ...] as {"a": 0.9, ...}; None for other records."""
-    keys = {str(k).lower(): k for k in items[0]}
+    keys = {str(k).lower().replace("_", ""): k for k in items[0]}
     name = next((keys[n] for n in _NAMES if n in keys), None)
     score = next((keys[s] for s in _SCORES if s in keys), None)
     if name is None or score is None or any(name not in i or score not in i for i in items):

@@ -9,9 +9,15 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
+from bnn_core.base.wording import WARNING
 from bnn_core.measures.uncertainty import Moments, class_numbers
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
-from bnn_core.tables.class_order import doubted_order, lacking_column, name_classes
+from bnn_core.tables.class_order import (
+    doubted_order,
+    lacking_column,
+    matrix_of_classes,
+    name_classes,
+)
 from bnn_core.tables.image_rows import image_rows, unscored_notes
 from bnn_core.tables.label_columns import likely_names, name_columns, named_columns
 from bnn_core.tables.label_values import (
@@ -48,6 +54,10 @@ TAKEN_AS_BAYESIAN = (
     "The table does not name the method of the predictions, so they are shown as predictions of "
     "a Bayesian network. Importing with --method changes that."
 )
+
+
+#: So many errors that are expected and do not occur are no chance (e^-6 is 1 in 400).
+_ERRORS_EXPECTED = 6
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,8 @@ def read_predictions(
     by_method = {options.method: moments}
     if options.standard is not None:
         by_method["standard"] = Moments(standard_softmax(images, classes, options, notes))
-    _warn_if_worse_than_guessing(moments, labels, classes, notes)
+    notes += filter(None, [matrix_of_classes(main.raw, class_values.columns)])
+    _warn_of_odd_accuracy(moments, labels, classes, notes)
     return Predictions(
         images,
         classes,
@@ -224,7 +235,7 @@ def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> p
     return control
 
 
-def _warn_if_worse_than_guessing(
+def _warn_of_odd_accuracy(
     m: Moments, labels: pd.Series, classes: list[str], notes: list[str]
 ) -> None:
     y = class_numbers(labels, classes)
@@ -232,6 +243,13 @@ def _warn_if_worse_than_guessing(
         notes.append(doubt)
         return
     right = (m.mean_p.argmax(axis=1) == y)[y >= 0]
+    expected = float((1 - m.mean_p.max(axis=1))[y >= 0].sum())
+    if right.all() and expected >= _ERRORS_EXPECTED:
+        notes.append(
+            f"{WARNING}all {len(right):,} labels are the highest class, though the probabilities let "
+            f"expect {expected:.0f} errors: if the labels are what the network predicted, name that "
+            "column 'predicted'."
+        )
     if len(right) >= 50 and right.mean() < 0.5 / len(classes):
         notes.append(
             f"Right on only {right.mean():.1%} of the labelled images, worse than "

@@ -67,7 +67,10 @@ def checked_probabilities(
         )
     off = sound & ~outside & ((np.abs(sums - 1) > tolerance) | (sums <= 0))
     if off.any():
-        few = f" ({lacking})" if lacking and (sums[off] < 1).all() and not outside.any() else ""
+        hint = lacking if (sums[off] < 1).all() and not outside.any() else ""
+        if not hint and off.mean() > 0.8:  # a few such rows are damaged
+            hint = _other_sums(values[sound], sums[off], columns)
+        few = f" ({hint})" if hint else ""
         report(off, f"the probabilities sum to {sums[np.flatnonzero(off)[0]]:.4g}, not to 1{few}")
     if problems:
         raise InputError(f"{where}{'; '.join(problems)}")
@@ -82,6 +85,21 @@ def checked_probabilities(
     p = np.clip(values, 0, 1)
     p /= np.where(scaled, p.sum(axis=1), 1)[:, None]
     return p, notes
+
+
+def _other_sums(values: np.ndarray, off: np.ndarray, columns: Sequence[str]) -> str:
+    """What may be meant by values (N, C) whose rows sum to `off`."""
+    if len(values) > 1 and (np.abs(values.sum(axis=0) - 1) < SUM_TOLERANCE).all():
+        return "each column does: rows and columns are exchanged"
+    sets = round(float(np.median(off)))
+    if sets > 1 and (np.abs(off - sets) < 0.05).all():
+        return (
+            f"if {columns[0]} ... are {sets} networks or samples, choose one set with --prefix, or give "
+            "all as --samples"
+        )
+    if np.ptp(off) < SUM_TOLERANCE or (off < 1).all():
+        return "a class may be missing; if all are there, divide each row by its sum"
+    return "scores of one class against all others do not; if a column is no class, rename or remove it"
 
 
 def _rows_with(bad: np.ndarray) -> np.ndarray:

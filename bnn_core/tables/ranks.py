@@ -13,8 +13,11 @@ from bnn_core.tables.reading import to_numbers
 from bnn_core.tables.values import as_text
 
 #: prob_1 or top1_prob; index_1, top1 or top1_label.
-_SCORES = "prob(?:ability|s)?|score|p|confidence|conf|softmax"
-_CLASSES = "index|label|class|pred(?:icted|iction)?|category|name"
+_SCORES = "prob(?:abilit(?:y|ies)|s)?|scores?|p|confidences?|conf|softmax|values?"
+_CLASSES = (
+    "index|indices|idx|class_?ids?|label_?(?:ids?|names?)|labels?|class_?(?:names?|index)|class(?:es)?"
+    "|pred(?:icted|iction)?s?|category|names?"
+)
 _SCORE = re.compile(rf"(?:top_?\d*_?)?(?:{_SCORES})_?(\d+)|top_?(\d+)_(?:{_SCORES})")
 _CLASS = re.compile(rf"(?:top_?\d*_?)?(?:{_CLASSES})_?(\d+)|top_?(\d+)(?:_(?:{_CLASSES}))?")
 #: So many rows sorted by chance are out of the question with three classes or more.

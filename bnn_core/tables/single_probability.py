@@ -9,17 +9,12 @@ import pandas as pd
 from bnn_core.base.errors import InputError
 from bnn_core.tables.aliases import plain_name
 from bnn_core.tables.class_columns import ClassColumns, split_class_column
-from bnn_core.tables.label_values import ASKED
+from bnn_core.tables.label_values import ASKED, PAIRS
 from bnn_core.tables.long_form import VALUE, image_key
 from bnn_core.tables.reading import looks_numeric, to_numbers
 from bnn_core.tables.sources import ClassValues, SourceTable
 from bnn_core.tables.values import NO_LABEL, name_key
 
-#: Pairs of labels; a single probability belongs to the second.
-_PAIRS = (
-    *(("0", "1"), ("-1", "1"), ("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y")),
-    *(("negative", "positive"), ("neg", "pos")),
-)
 #: The end of a column that is called after its class: malignant_prob.
 _CALLED = re.compile(r"[\W_]+prob(a|ability)?$", re.I)
 _NAMES = (*VALUE, "y_prob", "y_proba", "y_score", "pred_prob", "pred_proba", "scores", "p1")
@@ -92,7 +87,7 @@ def _pair(
             f"{main.where}has one column of probability ('{column}') and {len(keys)} labels "
             f"({', '.join(spelt[k] for k in keys[:5])}); give one column per class"
         )
-    pairs = [pair for pair in _PAIRS if set(keys) <= set(pair)]
+    pairs = [pair for pair in PAIRS if set(keys) <= set(pair)]
     if name_key(named) in keys:
         others = [key for key in keys if key != name_key(named)]
         other = spelt[others[0]] if others else _other(name_key(named), pairs, named)

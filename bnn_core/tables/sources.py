@@ -13,6 +13,7 @@ from bnn_core.tables.aliases import column_like, plain_name
 from bnn_core.tables.arrays import is_array_file, is_list_file, read_array_table, read_list
 from bnn_core.tables.class_columns import ClassColumns, find_class_columns
 from bnn_core.tables.columns import ColumnMap, map_columns
+from bnn_core.tables.grids import read_map_or_table
 from bnn_core.tables.joining import join_metadata
 from bnn_core.tables.long_form import long_columns, pivot_long
 from bnn_core.tables.ranks import demand_unsorted, ranked_values
@@ -94,7 +95,7 @@ def read_sources(path: Path | pd.DataFrame, options: ImportOptions) -> Sources:
     Raises InputError for columns that none has.
     """
     first, options = _read_main(path, options)
-    tables = [first, *map(read_table, options.metadata)]
+    tables = [first, *map(read_map_or_table, options.metadata)]
     paths = [name_of(source) for source in (path, *options.metadata)]
     asked = dict(options.columns)
     for canonical in ("label", "batch"):

@@ -53,7 +53,7 @@ def named_within(
     fits = [
         column_of
         for column_of in sets.values()
-        if len(column_of) > 1 and _sums_to_one(table, list(column_of.values()))
+        if len(column_of) > 1 and sums_to_one(table, list(column_of.values()))
     ]
     if len(fits) != 1:
         return None
@@ -71,7 +71,7 @@ def numbered(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed | None:
         if (
             complete
             and all(looks_numeric(table[c]) for c in columns)
-            and _sums_to_one(table, columns)
+            and sums_to_one(table, columns)
         ):
             return Supposed(tuple(columns), tuple(columns), "")
     return None
@@ -92,10 +92,10 @@ def summing_to_one(table: pd.DataFrame, candidates: Sequence[str]) -> Supposed |
             runs[-1].append(column)
         elif runs[-1]:
             runs.append([])
-    fits = [run for run in runs if len(run) > 1 and _sums_to_one(table, run)]
+    fits = [run for run in runs if len(run) > 1 and sums_to_one(table, run)]
     if not fits:  # marks of the true class beside them
         runs = [[c for c in run if not _is_mark(table[c])] for run in runs]
-        fits = [run for run in runs if len(run) > 1 and _sums_to_one(table, run)]
+        fits = [run for run in runs if len(run) > 1 and sums_to_one(table, run)]
     if len(fits) != 1:
         return None
     (columns,) = fits
@@ -150,7 +150,8 @@ def _is_mark(values: pd.Series) -> bool:
     return bool(pd.to_numeric(values.iloc[:_ROWS], errors="coerce").isin((0, 1)).all())
 
 
-def _sums_to_one(table: pd.DataFrame, columns: Sequence[str]) -> bool:
+def sums_to_one(table: pd.DataFrame, columns: Sequence[str]) -> bool:
+    """Whether columns of numbers sum to 1 in nearly every row, and are not all 0 and 1."""
     values = _numbers(table, columns)
     filled = values[~np.isnan(values).any(axis=1)]
     if not len(filled) or (filled < 0).any():

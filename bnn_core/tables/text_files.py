@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table, read_unpacked
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count
+from bnn_core.tables.aliases import ALIASES, plain_name
+from bnn_core.tables.two_line_headers import LOOKED_AT, two_line_header
 from bnn_core.tables.weka import read_weka
 
 SPLIT = "split it into smaller tables, or write it as Parquet"
@@ -28,6 +31,8 @@ _EXCEL_LINE = re.compile(rb'"?sep=(.)"?[ \t]*\n', re.I)
 #: Second and third line of Orange's tables.
 _ORANGE_TYPES = {"continuous", "discrete", "string", "time", "c", "d", "s", "t"}
 _ORANGE_ROLES = {"", "class", "meta", "ignore", "weight", "multiclass", "c", "m", "i", "w"}
+#: Names of columns of places, which may be a row and a column.
+_PLACES = {name for place in ("plate", "well", "site") for name in ALIASES[place]}
 #: What R writes before each row and not in the header.
 ROW_NAMES = "row names"
 
@@ -57,29 +62,32 @@ def read_text(path: Path) -> pd.DataFrame:
     separator = named[1].decode() if named else None
     data = data[named.end() :] if named else data
     data, skipped = _without_comments(data, separator)
+    first = _first_line(data)
     if separator is None:
         data, separator = _separated(data)
     demand_table(path, 1, 1 + _first_line(data).count(separator.encode()))
     data = _with_whole_header(data, separator)
     try:
-        arrow, comments = _parse(data, separator)
+        arrow, comments = _parsed(data, separator)
     except pa.ArrowException as error:
         raise InputError(f"{path} {_line_error(data, separator, skipped)}") from error
     demand_table(path, arrow.num_rows, arrow.num_columns)
-    names = [str(c[0].as_py()).strip() for c in arrow.columns]
-    has_header = not _is_data(names)
-    names = [(has_header and name) or f"column {i + 1}" for i, name in enumerate(names)]
-    table = arrow.slice(int(has_header)).to_pandas()
+    lines = list(zip(*(c[:LOOKED_AT].to_pylist() for c in arrow.columns), strict=True))
+    names, header = two_line_header(lines) or ([name.strip() for name in lines[0]], 1)
+    if first.startswith(b"labels ") and all(map(str.isdecimal, names[1:])):
+        names[0] = "predicted"  # so LIBSVM calls the predicted class (svm-predict -b 1)
+    header *= not _is_data(names)
+    names = [(header and name) or f"column {i + 1}" for i, name in enumerate(names)]
+    table = arrow.slice(header).to_pandas()
     table.columns = names
     numbers = pd.RangeIndex(skipped + 1, skipped + 1 + len(arrow) + len(comments))
     if comments:
         numbers = numbers.difference(np.array(comments) + skipped)
-    table.index = numbers[int(has_header) :]
-    if has_header and _is_orange(table):
+    table.index = numbers[header:]
+    if header and _is_orange(table):
         table = table.iloc[2:].copy()
-    for i, name in enumerate(names):
-        if names.count(name) == 1 and _has_decimal_commas(table.iloc[:, i], separator):
-            table[name] = table[name].str.replace(",", ".", regex=False)
+    for name in _with_decimal_commas(table, separator):
+        table[name] = table[name].str.replace(",", ".", regex=False)
     return read_weka(table)
 
 
@@ -195,7 +203,8 @@ def _fields(line: str, separator: str) -> list[str]:
 
 def _with_whole_header(data: bytes, separator: str) -> bytes:
     """A name for the one field that the rows have more than the header: an empty end, or the row
-    names that R writes, in quotes as all its texts."""
+    names that R and pandas write, which differ. Commas may be decimal: there the names are in quotes,
+    as all texts of R."""
     header = _first_line(data)
     below = _first_line(data, len(header) + 1)
     mark = separator.encode()
@@ -211,13 +220,42 @@ def _with_whole_header(data: bytes, separator: str) -> bytes:
         return data
     if not cells[-1].strip():
         return header + mark + data[len(header) :]
-    quoted = header.count(b'"') >= 2 * len(names)
-    if quoted and all(line.startswith(b'"') for line in data.split(b"\n") if line.strip()):
-        return ROW_NAMES.encode() + mark + data
-    return data
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    if mark == b"," or b'"' in header:
+        named = header.count(b'"') >= 2 * len(names) and all(line[:1] == b'"' for line in lines)
+    else:
+        distinct = len({line.split(mark)[0] for line in lines[1:]}) == len(lines) - 1
+        named = len(names) > 1 and distinct and any(_is_number(cell.encode()) for cell in cells[1:])
+    return ROW_NAMES.encode() + mark + data if named else data
 
 
-def _parse(data: bytes, separator: str, threads: bool = True) -> tuple[pa.Table, list[int]]:
+def _parsed(data: bytes, separator: str) -> tuple[pa.Table, list[int]]:
+    """`_parse` with the quotes that the file seems to have."""
+    if _has_single_quotes(data, separator):
+        with suppress(pa.ArrowException):
+            table, comments = _parse(data, separator, quote="'")
+            lines = sum(map(bool, data.split(b"\n")))
+            if len(table) + len(comments) == lines:  # an apostrophe may join two
+                return table, comments
+    return _parse(data, separator)
+
+
+def _has_single_quotes(data: bytes, separator: str) -> bool:
+    """Whether a cell of the first two lines stands between single quotes, and none of the header has
+    such a sign elsewhere: the classes 5' and 3' are names."""
+    header = _first_line(data)
+    below = _first_line(data, len(header) + 1)
+    if b'"' in header + below:
+        return False
+    mark = re.escape(separator)
+    quoted = re.compile(rf"(?<![^{mark}])\s*'[^']*'\s*(?![^{mark}])")
+    names, cells = header.decode(), below.decode()
+    return "'" not in quoted.sub("", names) and bool(quoted.search(names) or quoted.search(cells))
+
+
+def _parse(
+    data: bytes, separator: str, threads: bool = True, quote: str = '"'
+) -> tuple[pa.Table, list[int]]:
     """All rows, the header as the first, and the numbers of comment lines between them."""
     comments: list[int] = []
 
@@ -231,7 +269,10 @@ def _parse(data: bytes, separator: str, threads: bool = True) -> tuple[pa.Table,
     options = {
         "read_options": pa_csv.ReadOptions(autogenerate_column_names=True, use_threads=threads),
         "parse_options": pa_csv.ParseOptions(
-            delimiter=separator, newlines_in_values=True, invalid_row_handler=on_odd_row
+            delimiter=separator,
+            quote_char=quote,
+            newlines_in_values=True,
+            invalid_row_handler=on_odd_row,
         ),
     }
     header = _first_line(data) + b"\n"
@@ -298,11 +339,23 @@ def _is_orange(table: pd.DataFrame) -> bool:
     )
 
 
-def _has_decimal_commas(values: pd.Series, separator: str) -> bool:
-    """Whether a column holds numbers with decimal commas. Between quotes, where commas separate, they
-    may part thousands: then a fraction below 1 or one without three digits must be among them."""
-    if not values.str.contains(",", regex=False).any():
-        return False
-    filled = values[values != ""].str.strip()
-    sure = separator != "," or filled.str.contains(r"^[+-]?0?,|,(?!\d{3}$)", regex=True).any()
-    return bool(sure and filled.str.fullmatch(_COMMA_NUMBER).all())
+def _with_decimal_commas(table: pd.DataFrame, separator: str) -> list[str]:
+    """The columns of numbers with decimal commas.
+
+    Commas before three digits may part thousands. They are decimal where a number of the column, or
+    of another, has a comma that can part none (0,5), and in tables with semicolons without decimal
+    points. All others stay text, and are asked about where numbers are needed.
+    """
+    names = [name for name, number in Counter(table.columns).items() if number == 1]
+    names = [name for name in names if plain_name(name) not in _PLACES]  # "1,2" is no number
+    sure, unsure, points = [], [], False
+    for name in names:
+        values = table[name]
+        if not values.str.contains(",", regex=False).any():
+            points |= separator == ";" and bool(values.iloc[:1000].str.fullmatch(r"\d+\.\d+").any())
+            continue
+        filled = values[values != ""].str.strip()
+        if filled.str.fullmatch(_COMMA_NUMBER).all():
+            decimal = filled.str.contains(r"^[+-]?0?,|,(?!\d{3}$)", regex=True).any()
+            (sure if decimal else unsure).append(name)
+    return sure + unsure if sure or (separator == ";" and not points) else sure

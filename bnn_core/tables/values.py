@@ -51,6 +51,7 @@ def like_a_class(name: str, classes: Sequence[str]) -> str:
 def _as_seen(name: str) -> str:
     """A name with all blanks, all dashes and all apostrophes alike."""
     text = unicodedata.normalize("NFKC", name).casefold()
+    text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")  # no width
     text = "".join("-" if unicodedata.category(sign) == "Pd" else sign for sign in text)
     text = re.sub(
         "[\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{PRIME}`\xb4]", "'", text

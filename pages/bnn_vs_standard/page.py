@@ -119,7 +119,7 @@ def _standard_cut(study: Study, score: str) -> float:
     )
 
 
-@st.fragment
+@frame.fragment
 def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, marked: str) -> None:
     """The chart, the image or images chosen in it, and the corners."""
     if none_passes(study):

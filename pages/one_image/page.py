@@ -49,7 +49,7 @@ def page() -> None:
     explore(frame.current_study())
 
 
-@st.fragment
+@frame.fragment
 def explore(study: Study) -> None:
     """The image of the address; a step to the next image reruns only this fragment."""
     among = frame.among_rows(study)

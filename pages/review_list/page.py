@@ -10,7 +10,7 @@ from bnn_core.review.agreement import agreements
 from bnn_core.review.log import DECISIONS
 from bnn_core.study.folder import Study
 from pages.review_list import examples, files, history, undo
-from pages.shared import blind, filters, frame, panels, reviewer, studies
+from pages.shared import blind, filters, flag_form, frame, panels, reviewer, studies
 from pages.shared.empty import empty
 from pages.shared.flagging import decisions, flag_control, review_log
 from pages.shared.wall import image_wall
@@ -216,7 +216,7 @@ def draw_actions(study: Study, acted: pd.DataFrame, words: str) -> None:
         if acted[name].nunique(dropna=False) == 1 and isinstance(acted[name].iat[0], str)
     }
     text = f"review list, {words} ({filters.text(study)})"
-    flag_control(study, rows, text, "review_decide", word="Decide", known=known)
+    flag_control(study, rows, text, "review_decide", verb=flag_form.DECIDE, known=known)
     st.button(
         f"Remove {len(rows):,}",
         key="review_off",

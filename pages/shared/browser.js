@@ -196,7 +196,7 @@ function sayWhatIsNotRecorded () {
 function scrollToOpened () {
   let shown = ""
   new MutationObserver(() => {
-    const opened = document.querySelector("[class*=st-key-scroll_to_]")
+    const opened = [...document.querySelectorAll("[class*=st-key-scroll_to_]")].at(-1)
     const name = opened?.className.match(/st-key-scroll_to_\S+/)?.[0] ?? ""
     if (name && name !== shown) {
       opened.scrollIntoView({ block: "nearest" })

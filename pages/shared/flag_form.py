@@ -1,6 +1,6 @@
 """The dialog that asks for a decision about some images: a draft until it is recorded.
 
-All changes happen in callbacks. They run before the page is drawn, so a second click or a key
+All decisions are taken in callbacks. They run before the page is drawn, so a second click or a key
 cannot interrupt them.
 """
 
@@ -29,13 +29,26 @@ _FIELDS = ("reason", "decision", "new_label", "note")
 MOST_BUTTONS = 15
 
 
+class Verb(NamedTuple):
+    """What a control is called: its button, its dialog, and the message afterwards."""
+
+    button: str
+    title: str
+    done: str
+
+
+FLAG = Verb("Flag", "Flag", "Flagged")
+DECIDE = Verb("Decide", "Decide on", "Decided on")
+
+
 class Recorded(NamedTuple):
-    """A recorded flag: the control's key, the study, the action and the rows.
+    """A recorded flag: the control's key and verb, the study, the action and the rows.
 
     seen: number of the last action of the log that the reviewer had seen.
     """
 
     key: str
+    verb: Verb
     study: str
     action: Action
     rows: list[int]
@@ -55,6 +68,7 @@ class Form(NamedTuple):
     key: str
     known: dict[str, str | None]
     log: ReviewLog
+    verb: Verb = FLAG
 
     @property
     def name(self) -> str:
@@ -74,7 +88,7 @@ class Form(NamedTuple):
         return bool(drafts.read(self.name))
 
     def open(self) -> None:
-        """Open the dialog; a callback."""
+        """Open the dialog: call it before `draw`."""
         st.session_state[_OPEN] = (self.name, self.log.last_action())
         st.session_state.pop(_DONE, None)
         st.session_state.pop(_PROBLEMS, None)
@@ -108,7 +122,7 @@ def forget_recorded() -> None:
 def draw(form: Form, decided: int) -> None:
     """The dialog. decided: number of images that already have a decision."""
     dialog = st.dialog(
-        f"Flag {count(len(form.rows), 'image')}",
+        f"{form.verb.title} {count(len(form.rows), 'image')}",
         width="medium",
         icon=":material/flag:",
         on_dismiss=shut,
@@ -158,7 +172,7 @@ def _fields(form: Form, decided: int) -> None:
     _problem("log")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Flag",
+            form.verb.button,
             key=f"{form.key}_go",
             type="primary",
             icon=":material/flag:",
@@ -239,7 +253,7 @@ def _record(form: Form) -> None:
         if others:
             problems["others"] = (
                 others_in_words(others) + " while this form was open. Nothing is recorded "
-                "yet. Press Flag again if your decision should count instead."
+                f"yet. Press {form.verb.button} again if your decision should count instead."
             )
             st.session_state[_OPEN] = (form.name, latest)
     if not problems:
@@ -259,7 +273,7 @@ def _record(form: Form) -> None:
     st.session_state[_PROBLEMS] = problems
     if not problems:
         st.session_state[_RECORDED] = Recorded(
-            form.key, form.study.name, action, form.rows.tolist(), latest
+            form.key, form.verb, form.study.name, action, form.rows.tolist(), latest
         )
         st.session_state[_DONE] = form.name
         drafts.drop(form.name)

@@ -80,7 +80,8 @@ def flag_control(
     filter_text: str,
     key: str,
     *,
-    word: str = "Flag",
+    verb: flag_form.Verb = flag_form.FLAG,
+    word: str = "",
     counted: bool = True,
     known: Mapping[str, str | None] | None = None,
     opens_next: bool = False,
@@ -89,9 +90,10 @@ def flag_control(
 
     `filter_text` describes how the rows were selected and goes into the review log. A dialog asks
     for the decision. Entries that are not recorded yet are kept, with a line about it. After
-    flagging, an undo button follows. word: text of the button; counted: with the number of images.
-    known: initial reason, decision, new_label and note, where a decision is changed. opens_next:
-    whether OPEN_NEXT in the session opens the dialog.
+    flagging, an undo button follows. verb: of the button, the dialog and the message. word: the
+    button's text, where it is another one; counted: with the number of images. known: initial
+    reason, decision, new_label and note, where a decision is changed. opens_next: whether OPEN_NEXT
+    in the session opens the dialog.
     """
     rows = np.asarray(rows, dtype=np.int64)
     n = len(rows)
@@ -99,12 +101,16 @@ def flag_control(
         st.toast(message[0], icon=message[1])
     if last := flag_form.last_recorded():
         _announce(last)
-    form = Form(study, rows, filter_text, key, dict(known or {}), review_log())
-    if opens_next and st.session_state.pop(OPEN_NEXT, False):
-        form.open()
+    form = Form(study, rows, filter_text, key, dict(known or {}), review_log(), verb)
+    asked = opens_next and st.session_state.pop(OPEN_NEXT, False)
+    word = word or verb.button
     words = f"{word} {n:,}" if counted and n else word
     with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
-        st.button(words, key=key, icon=":material/flag:", disabled=n == 0, on_click=form.open)
+        # Not in a callback, which would open the form that was drawn last: after a step on a slow
+        # server that is not the one in view.
+        asked |= st.button(words, key=key, icon=":material/flag:", disabled=n == 0)
+        if asked or st.session_state.get(f"{key}_continue"):
+            form.open()
         if form.is_open:
             flag_form.draw(form, int(np.isin(rows, flagged_rows(study)).sum()))
         elif n and form.has_draft:
@@ -114,7 +120,6 @@ def flag_control(
                 key=f"{key}_continue",
                 type="tertiary",
                 icon=":material/edit:",
-                on_click=form.open,
             )
             st.button(
                 "Discard",
@@ -141,7 +146,7 @@ def _announce(last: Recorded) -> None:
     """Show once that a flag is recorded."""
     if st.session_state.get(_ANNOUNCED) != last.action.action_id:
         st.session_state[_ANNOUNCED] = last.action.action_id
-        st.toast(f"Flagged {last.action.text}", icon=":material/flag:")
+        st.toast(f"{last.verb.done} {last.action.text}", icon=":material/flag:")
 
 
 @st.fragment(run_every=SECONDS_BETWEEN_LOOKS)

@@ -27,6 +27,8 @@ ONE_IMAGE = "one_image/page.py"
 #: image. 500 rows of a million, in any order, are about 2,000 characters of address.
 MOST_AMONG = 500
 _OPEN = "_open_page"
+#: In the session: parameters of the address that the browser has, as far as the server knows.
+_TOLD = "_address_told"
 
 
 def current_study() -> Study:
@@ -45,18 +47,30 @@ def current_study() -> Study:
 def fragment(function: Callable[..., None]) -> Callable[..., None]:
     """`st.fragment` that shows an InputError as one line, like the pages outside of fragments.
 
-    A part of a page decorated with it runs alone when something in it is clicked.
+    A part of a page decorated with it runs alone when something in it is clicked. At its end the
+    browser has the address of what was drawn.
     """
 
     @st.fragment
     @functools.wraps(function)
     def guarded(*args: object, **kwargs: object) -> None:
+        told = st.session_state.get(_TOLD, _address())
+        st.session_state[_TOLD] = None  # until the end: a run may be interrupted
         try:
             function(*args, **kwargs)
         except InputError as error:
             st.error(as_sentence(error), icon=":material/error:")
+        if (drawn := _address()) != told:
+            # A click may arrive with the address from before the last step. What it draws is that
+            # one's, and the browser has the other.
+            st.query_params.update()
+        st.session_state[_TOLD] = drawn
 
     return guarded
+
+
+def _address() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def menu_groups() -> tuple[DeltaGenerator, DeltaGenerator]:

@@ -7,11 +7,13 @@ from bnn_core.measures.levels import scored_rows
 from bnn_core.study.folder import Study
 from bnn_core.suspects.planted_truth import inactive_compound
 from pages.shared import flagging, rankings, studies, truth
-from pages.shared.wall import OPENED
+from pages.shared.wall import OPENED, close_opened
 from pages.shared.words import plain
 
 #: In the session: numbers of the finished steps.
 _DONE = "_tour_done"
+#: In the session: the walls side by side are scrolled into view next; a number for each press.
+WALLS_NEXT, _PRESSES = "_tour_walls_next", "_tour_presses"
 
 
 def draw(study: Study, introduced: bool = True) -> None:
@@ -41,18 +43,11 @@ def draw(study: Study, introduced: bool = True) -> None:
             f"{len(ranked):,} compounds, and the network predicts {row['n_wrong']:,} of its "
             f"{row['n_images']:,} images as another class. Is the label wrong?"
         )
-    suspect = {"suspects": "compound", "suspect": compound}
-    steps = (
-        (f"1. Look at {plain(compound)}", suspect),
-        (
-            "2. Compare an image with its other doses",
-            suspect | {OPENED: str(study.images["image_id"].iat[int(rows[0])])},
-        ),
-        ("3. Decide", suspect),
-    )
+    address = {"suspects": "compound", "suspect": compound}
+    steps = (f"1. Look at {plain(compound)}", "2. Compare it with its other doses", "3. Decide")
     done = st.session_state.get(_DONE, set())
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="tour_bar"):
-        for number, (label, address) in enumerate(steps, 1):
+        for number, label in enumerate(steps, 1):
             following = number == min({1, 2, 3} - done, default=0)
             pressed = st.button(
                 label,
@@ -60,24 +55,26 @@ def draw(study: Study, introduced: bool = True) -> None:
                 type="primary" if following else "secondary",
                 icon=":material/check:" if number in done else None,
                 on_click=_follow,
-                args=(address, number == 3, not introduced),
+                args=(address, number, not introduced),
             )
             if pressed and introduced:
                 st.switch_page(truth.SUSPECT_LABELS, query_params=address)
 
 
-def _follow(address: dict[str, str], decide: bool, here: bool) -> None:
+def _follow(address: dict[str, str], number: int, here: bool) -> None:
     """Show what a step is about; a callback. here: Suspect labels is open already."""
-    if decide:
+    if number == 2:
+        st.session_state[_DONE].add(2)
+        st.session_state[_PRESSES] = st.session_state.get(_PRESSES, 0) + 1
+        st.session_state[WALLS_NEXT] = st.session_state[_PRESSES]
+    elif number == 3:
         st.session_state[flagging.OPEN_NEXT] = True
     if not here:
         return
     # The menu of levels owns its parameter of the address.
     st.session_state["suspects"] = address["suspects"]
-    st.query_params.pop(OPENED, None)
-    for name in ("suspect", OPENED):
-        if name in address:
-            st.query_params[name] = address[name]
+    close_opened()
+    st.query_params["suspect"] = address["suspect"]
 
 
 def _note_progress(study: Study, compound: str, rows: np.ndarray) -> None:

@@ -17,7 +17,13 @@ from pages.shared.words import plain
 from pages.suspect_labels import suspect
 from pages.suspect_labels.images import draw_single_images
 from pages.suspect_labels.nothing import nothing_scored
-from pages.suspect_labels.ranking import SUSPECT, draw_table, index_in_address, steps
+from pages.suspect_labels.ranking import (
+    SUSPECT,
+    draw_table,
+    index_asked,
+    put_in_address,
+    steps,
+)
 
 ALONE, FEATURES = "none", "measured features"
 #: The order of the work: compounds first, single images last.
@@ -86,13 +92,15 @@ def draw_groups(study: Study, level: str) -> None:
         return
     shown["title"] = titles(shown, level)
     follow_suspect(study, shown, level)
-    at = index_in_address(shown)
-    if (asked := st.query_params.get(SUSPECT)) and shown["title"].iat[at] != asked:
-        st.caption(f"“{plain(asked)}” is not in this list. The first one is shown.")
+    at, named = index_asked(shown, level), st.query_params.get(SUSPECT)
+    if named and not at and named not in set(shown["title"]):
+        st.caption(f"“{plain(named)}” is not in this list. The first one is shown.")
     decisions = group_decisions(
         shown, studies.table(study, study.reading_method), flagging.decisions(study), level
     )
     draw_table(study, shown, decisions, len(ranked), level, at)
+    # After the table: a browser that has the new address has the new selection.
+    put_in_address(shown, at)
     who = Suspect.of(shown.iloc[at], level)
     st.session_state[_LAST] = (
         studies.identity(study),

@@ -20,6 +20,8 @@ from pages.shared.wall import close_opened
 from pages.shared.words import table_height
 
 SUSPECT = "suspect"
+#: In the session: title of the row that a button asks for, and (key of the table, row drawn last).
+_ASKED, _DRAWN = "_suspect_asked", "_suspect_drawn"
 #: Rows of the table for screen readers.
 _TWIN_ROWS = 50
 HELP = """How much more the predictions look like those of another class than like those of the
@@ -38,6 +40,34 @@ def index_in_address(shown: pd.DataFrame) -> int:
     return int(rows[0]) if len(rows) else 0
 
 
+def index_asked(shown: pd.DataFrame, level: str) -> int:
+    """Index of the row that a button or a click on the table asks for, else of the address's row.
+
+    Read where the row is drawn. A callback also runs when another part of the page is drawn, with
+    the selection that the browser had before a step; this must not move the address alone.
+    """
+    asked = np.flatnonzero(shown["title"] == st.session_state.pop(_ASKED, None))
+    if len(asked):
+        return int(asked[0])
+    at, key = index_in_address(shown), _table_key(level)
+    rows = st.session_state.get(key, {"selection": {"rows": []}})["selection"]["rows"]
+    drawn_key, drawn = st.session_state.get(_DRAWN, ("", 0))
+    # The table also reports a row that the script has selected, which is no click.
+    clicked = drawn_key == key and rows and rows[0] != drawn and rows[0] < len(shown)
+    return int(rows[0]) if clicked else at
+
+
+def put_in_address(shown: pd.DataFrame, at: int) -> None:
+    """Name the drawn row in the address, where this names another one."""
+    if at != index_in_address(shown):
+        close_opened()
+        st.query_params[SUSPECT] = shown["title"].iat[at]
+
+
+def _table_key(level: str) -> str:
+    return f"suspects_table_{level}"
+
+
 def draw_table(
     study: Study, shown: pd.DataFrame, decisions: pd.DataFrame, total: int, level: str, at: int
 ) -> None:
@@ -45,7 +75,8 @@ def draw_table(
 
     decisions: `group_decisions` of the shown rows.
     """
-    key = f"suspects_table_{level}"
+    key = _table_key(level)
+    st.session_state[_DRAWN] = (key, at)
     table = _cells(shown, decisions)
     # The row in view, also after a step by button or from an address.
     if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
@@ -58,7 +89,7 @@ def draw_table(
         height=table_height(len(table), 318),
         column_order=[*first, *(name for name in table if name not in first)],
         selection_mode="single-row-required",
-        on_select=lambda: follow(shown, key, at),
+        on_select="rerun",
         column_config=_columns(level),
     )
     _twin(table, level)
@@ -196,24 +227,11 @@ def _twin(table: pd.DataFrame, level: str) -> None:
     )
 
 
-def follow(shown: pd.DataFrame, key: str, at: int) -> None:
-    """Put the clicked row into the address; a callback. `at`: the row that is shown already.
-
-    The first event after loading the page reports the row that the script selected, which is no
-    click: it must not become a step of the history.
-    """
-    rows = st.session_state[key]["selection"]["rows"]
-    if rows and int(rows[0]) != at:
-        close_opened()
-        st.query_params[SUSPECT] = shown["title"].iat[int(rows[0])]
-
-
 def steps(shown: pd.DataFrame, decisions: pd.DataFrame, at: int) -> None:
     """Buttons for the previous, the next and the next undecided suspect."""
 
     def go(row: int) -> None:
-        close_opened()
-        st.query_params[SUSPECT] = shown["title"].iat[row]
+        st.session_state[_ASKED] = shown["title"].iat[row]
 
     undecided = next_undecided(decisions, at)
     for name, key, icon, shortcut, row in (

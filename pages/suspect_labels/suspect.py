@@ -27,7 +27,7 @@ from bnn_core.suspects.explanation import (
 from bnn_core.suspects.phenotype import study_strengths
 from bnn_core.suspects.ranking_wording import heading, score_sentences
 from bnn_core.suspects.suspect import Suspect, suspect_images
-from pages.shared import flagging, panels, studies
+from pages.shared import flag_form, flagging, panels, studies, tour
 from pages.shared.baselines import baselines_of
 from pages.shared.html import rendered
 from pages.shared.wall import close_opened, image_wall, opened_row
@@ -80,7 +80,7 @@ def draw(
             rows,
             words,
             f"{key}_flag",
-            word="Decide",
+            verb=flag_form.DECIDE,
             opens_next=True,
             known=_known(decision) | {"new_label": decision["new_label"] or who.suspected},
         )
@@ -152,9 +152,12 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> list[np
         "other doses": ("Its other doses", ""),
     }
     flagged = flagging.flagged_rows(study)
-    for column, (name, rows) in zip(
-        st.columns(len(walls), gap="small"), walls.items(), strict=True
-    ):
+    # browser.js scrolls to a container of this name.
+    scroll = st.session_state.pop(tour.WALLS_NEXT, None)
+    columns = st.container(key=f"scroll_to_walls_{scroll}" if scroll else None).columns(
+        len(walls), gap="small"
+    )
+    for column, (name, rows) in zip(columns, walls.items(), strict=True):
         with column:
             # Two lines each, so that the walls begin at one height.
             st.markdown(

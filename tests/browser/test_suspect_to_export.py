@@ -23,8 +23,8 @@ def flag_all(tab, n, reason):
     tab.get_by_label("Note").fill(reason)
     tab.get_by_label("Your name").fill("Ada")
     tab.get_by_label("Your name").press("Tab")
-    tab.get_by_role("button", name="Flag", exact=True).last.click()
-    tab.get_by_text(f"Flagged {n} images").wait_for()
+    tab.get_by_role("dialog").get_by_role("button", name="Decide", exact=True).click()
+    tab.get_by_text(f"Decided on {n} images").wait_for()
     settled(tab)
     assert tab.get_by_text("Not recorded yet").count() == 0
 

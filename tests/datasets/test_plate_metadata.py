@@ -186,3 +186,11 @@ def test_an_enormous_cell_is_no_part_of_a_drawn_map(tmp_path, cell):
     path = tmp_path / "map.csv"
     path.write_text(f"well,{cell},2\nA01,a,b\n")
     assert read_plate_map(path).shape == (1, 3)
+
+
+def test_a_drawn_map_among_the_metadata(tmp_path):
+    images = pd.DataFrame({"path": ["a.png", "b.png"], "well": ["A01", "B02"], "moa": ["x", "y"]})
+    images.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "map.csv").write_text(",1,2\nA,dye,tea\nB,tea,ink\n")
+    plate = read_plate(tmp_path / "t.csv", metadata=(tmp_path / "map.csv",), to_learn=False)
+    assert plate.table["compound"].tolist() == ["dye", "ink"]

@@ -147,6 +147,9 @@ def test_missing_empty_and_foreign_files(tmp_path):
         read_image(tmp_path / "words.png")
     with pytest.raises(InputError, match="cannot be read"):
         read_image(tmp_path)
+    (tmp_path / "lfs.tif").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    with pytest.raises(InputError, match="git lfs pull"):
+        read_image(tmp_path / "lfs.tif")
 
 
 def encoded(kind: str) -> bytes:

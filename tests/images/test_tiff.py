@@ -162,5 +162,17 @@ def test_one_file_of_an_ome_set_is_read_alone(tmp_path):
         )
         tifffile.imwrite(tmp_path / f"c{c}.ome.tif", planes[c], description=xml, metadata=None)
     np.testing.assert_array_equal(read_image(tmp_path / "c0.ome.tif"), planes[:1])
+    one = decode_image((tmp_path / "c0.ome.tif").read_bytes(), "c0.ome.tif")
+    assert "1 of 2 channels" in one.remarks[0]
     both = read_field_files([tmp_path / "c0.ome.tif", tmp_path / "c1.ome.tif"])[0].pixels
     np.testing.assert_array_equal(both, planes)
+
+
+def test_ome_metadata_of_another_image_are_warned_of():
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="120" '
+        'SizeY="100" SizeC="2" SizeZ="1" SizeT="1"><TiffData/></Pixels></Image></OME>'
+    )
+    data = tiff((noise((10, 12)), {"description": xml, "metadata": None}))
+    assert "OME metadata that do not fit" in decode_image(data, "x.tif").remarks[0]

@@ -210,6 +210,7 @@ def test_a_lost_cluster_does_not_hide_the_error_of_a_part(monkeypatch):
 
 _SLEEPS = """
 import os, sys, time
+from contextlib import suppress
 from pathlib import Path
 from bnn_core.recipes.workers import workers
 
@@ -221,7 +222,7 @@ def sleep(folder):
         (folder / "ended").touch()
 
 if __name__ == "__main__":
-    with workers(1, None) as submit:
+    with suppress(KeyboardInterrupt), workers(1, None) as submit:
         submit(sleep, Path(sys.argv[1])).result()
 """
 
@@ -242,10 +243,22 @@ def test_parts_end_with_the_process_that_started_them(end, tmp_path):
     folder.mkdir()
     command = [sys.executable, str(script), str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
         until(lambda: list(folder.iterdir()))
         (part,) = (int(path.name) for path in folder.iterdir())
         process.send_signal(end)
-        process.wait(20)
+        assert process.communicate(timeout=20)[1] == b""  # also of the semaphores left behind
     until(lambda: not Path(f"/proc/{part}").exists())
     assert (folder / "ended").exists() == (end == signal.SIGINT)  # orderly, where it can be
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_process_that_is_started_gets_no_interrupt_and_this_one_gets_it_later():
+    blocked = "import signal as s; print(s.SIGINT in s.pthread_sigmask(s.SIG_BLOCK, []))"
+    process, after = None, False
+    with pytest.raises(KeyboardInterrupt), running._interrupt_later():
+        process = subprocess.Popen([sys.executable, "-c", blocked], stdout=subprocess.PIPE)
+        signal.raise_signal(signal.SIGINT)
+        after = True
+    assert after and process.communicate(timeout=20)[0] == b"True\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -208,3 +208,30 @@ def test_notes_of_wells_and_doses_come_along():
         table(plate=["p"] * 3, row=["0", "1", "2"], column=["0", "1", "2"], conc=["1", "x", "3"])
     )
     assert len(found.notes) == 2 and found.notes[0].startswith("WARNING: row 3: column 'conc'")
+
+
+def test_molar_concentrations_have_a_capital():
+    for name in ("conc_M", "Concentration (M)", "dose [M]"):
+        assert map_columns(table(**{name: ["3e-6"]}))[0]["concentration"].tolist() == [3]
+    assert "concentration" not in map_columns(table(conc_m=["3"]))[0]
+
+
+def test_a_dose_without_its_unit_beside_others_is_warned_of():
+    out, found = map_columns(table(conc=["10", "10", "0"], unit=["nM", "", ""]))
+    assert out["concentration"].tolist() == [0.01, 10, 0]
+    assert any(note.startswith("WARNING: row 3") and "µM" in note for note in found.notes)
+    assert not map_columns(table(conc=["10", "10"], unit=["uM", ""]))[1].notes
+
+
+def test_rows_and_columns_that_contradict_the_well_are_warned_of():
+    wells = {"well": ["A01", "A02", "B01"], "row": ["A", "A", "C"], "column": ["1", "2", "1"]}
+    assert any("row 4" in note and "C01" in note for note in map_columns(table(**wells))[1].notes)
+    tiles = {"well": ["A01", "A02", "B01"], "row": ["1", "1", "1"], "column": ["3", "3", "3"]}
+    assert not map_columns(table(**tiles))[1].notes
+
+
+def test_columns_of_image_files_are_channels_whatever_they_are_called():
+    files = {"DNA": ["a.tif", "b.tif"], "w2": ["c.tif", "d.tif"], "n": ["1", "2"]}
+    out, found = map_columns(table(**files))
+    assert (list(found.channels), out["path_w2"].tolist()) == (["DNA", "w2"], ["c.tif", "d.tif"])
+    assert not map_columns(table(path=["x.tif"] * 2, **files))[1].channels

@@ -452,3 +452,57 @@ def test_marks_of_the_true_class_are_no_names_of_scores(importing):
     marked = [json.dumps({name: int(name == t) for name in NAMES}) for t in TRUTH]
     found = importing({"labels": marked, "probs": records})
     np.testing.assert_allclose(found.moments["vi"].mean_p, P)
+
+
+def test_statistics_beside_the_classes_are_no_classes(importing):
+    found = importing({"label": TRUTH, **wide("p_{}"), "p_max": P.max(axis=1), "p_sum": [1.0] * 4})
+    assert found.classes == NAMES
+    assert any("'p_max' and 'p_sum' are not read as classes" in note for note in found.notes)
+    high = importing({"label": ["low", "high", "max", "low"], "p_low": P[:, 0], "p_high": P[:, 1]}
+                     | {"p_max": P[:, 2]})  # fmt: skip
+    assert high.classes == ["low", "high", "max"]
+
+
+def test_a_confusion_matrix_is_warned_of(importing):
+    matrix = {"true": NAMES} | {name: np.eye(3)[k] * 0.7 + 0.1 for k, name in enumerate(NAMES)}
+    assert any("confusion matrix" in note for note in importing(matrix).notes)
+    assert not any("matrix" in note for note in importing({"true": TRUTH, **wide("{}")}).notes)
+
+
+def test_rows_of_tidymodels_are_images_and_not_its_resamples(importing):
+    rows = {"id": ["Fold1", "Fold1", "Fold2", "Fold2"], ".row": [4, 1, 2, 3]}
+    found = importing({**wide(".pred_{}"), **rows, "line": TRUTH})
+    assert found.images["image_id"].tolist() == ["4", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("sums", "words"),
+    [
+        (P.T, "rows and columns are exchanged"),
+        (np.tile(P, 2), "2 networks or samples"),
+        (P * 0.9, "a class may be missing"),
+        (P + np.array([[0.2], [0.1], [0.15], [0.05]]), "one class against all others"),
+    ],
+)
+def test_sums_that_are_not_one_have_a_cause(importing, sums, words):
+    with pytest.raises(InputError, match=words):
+        importing({f"p_{k}": sums[:, k] for k in range(sums.shape[1])})
+
+
+def test_the_predicted_class_of_libsvm_is_no_label(importing):
+    rows = "\n".join(" ".join(map(str, [k, *p])) for k, p in zip((0, 1, 2, 0), P, strict=True))
+    found = importing(f"labels 0 1 2\n{rows}\n", "t.txt")
+    assert found.images["label"].isna().all() and "predicted class" in found.understood
+    commas = importing(f"labels 0 1 2\n{rows}\n".replace(" ", ","))
+    assert commas.images["label"].tolist() == ["0", "1", "2", "0"]
+
+
+def test_labels_that_are_always_the_highest_class_are_doubted(importing):
+    p = {"p_a": [0.6] * 16, "p_b": [0.4] * 16, "id": range(16)}
+    assert any("6 errors" in note for note in importing({**p, "label": "a"}).notes)
+    assert not any("errors" in n for n in importing({**p, "label": ["a"] * 15 + ["b"]}).notes)
+
+
+def test_numbers_for_columns_of_names_are_asked_about(importing):
+    with pytest.raises(InputError, match=r"if the lowest .* 'cat' .* --classes cat dog owl, else"):
+        importing({"label": [0, 1, 2, 1], **wide("p_{}")})

@@ -125,3 +125,29 @@ def test_classes_that_no_label_names_are_read_too(importing, tmp_path):
     (tmp_path / "truth.csv").write_text("image,MEL,NV,BCC\n0,1.0,0.0,0.0\n1,0.0,1.0,0.0\n")
     found = importing(["MEL", "NV", "BCC"], [0, 1], {}, metadata=(tmp_path / "truth.csv",))
     assert found.classes == ["MEL", "NV", "BCC"] and outcome(found) == (2, 2)
+
+
+@pytest.mark.parametrize(("first", "columns"), [(1, [0, 1, 2]), (0, [1, 2, 3])])
+def test_one_hot_truth_that_counts_from_another_number(importing, first, columns):
+    names = [f"prob_{k}" for k in columns]
+    marks = {f"target_{first + j}": [int(k == j) for k in (0, 1, 2, 2)] for j in range(3)}
+    assert outcome(importing(names, [0, 1, 2, 0], marks)) == (3, 4)
+
+
+def test_one_hot_truth_of_a_label_that_is_no_class(importing):
+    marks = {f"true_{n}": [int(k == j) for k in range(5)] for j, n in enumerate("ABCDE")}
+    with pytest.raises(InputError, match=r"row 6: label 'E' is not one of the classes"):
+        importing(WORDS, [0, 1, 2, 3, 0], marks)
+    assert outcome(importing(WORDS, [0, 1, 2, 3, 0], marks, new=("E",))) == (4, 4)
+
+
+@pytest.mark.parametrize("words", [("no", "yes"), ("False", "True"), ("negative", "positive")])
+def test_two_classes_in_other_words_than_the_labels(importing, words):
+    columns = [f"p_{word}" for word in words]
+    found = importing(columns, [0, 1, 1, 1], {"label": [0, 1, 1, 0]})
+    assert outcome(found) == (3, 4)
+    assert noted(found, f"'{words[1]}'", "labels '0' and '1'")
+    found = importing(["p_0", "p_1"], [0, 1, 1, 1], {"label": [words[k] for k in (0, 1, 1, 0)]})
+    assert (outcome(found), found.classes) == ((3, 4), list(words))
+    found = importing(columns, [0, 1] * 3, {"label": [1, 0] * 3})
+    assert noted(found, "WARNING", "another order")

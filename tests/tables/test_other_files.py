@@ -158,3 +158,62 @@ def test_cells_that_only_look_like_lists_stay(tmp_path):
     pd.DataFrame({"compound": values, "p": lengths}).to_csv(tmp_path / "t.csv", index=False)
     table = read_table(tmp_path / "t.csv")
     assert table["compound"].tolist() == values and table["p"].tolist() == lengths
+
+
+RANKED = [{"a": 0.7, "b": 0.2, "c": 0.1}, {"c": 0.8, "a": 0.15, "b": 0.05}]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda p: {
+            "class_ids": [ord(n) for n in p],
+            "label_names": list(p),
+            "scores": [*p.values()],
+        },
+        lambda p: {"predictions": [{"className": n, "probability": x} for n, x in p.items()]},
+        lambda p: {"predictions": [{"tagName": n, "tagId": 1, "probability": p[n]} for n in p]},
+        lambda p: {"result": {"classification": p, "timing": {"dsp": 3}}},
+        lambda p: {"result": [p]},
+        lambda p: {"label": str(list(p)), "prob": str([*p.values()])},
+        lambda p: {"output_probability": str(p)},
+    ],
+)  # PaddleClas, Teachable Machine, Azure, Edge Impulse twice, timm, ONNX
+def test_probabilities_as_programs_nest_them(tmp_path, record):
+    (tmp_path / "t.json").write_text(json.dumps([record(p) for p in RANKED]))
+    table = read_table(tmp_path / "t.json")
+    for name in "abc":
+        (column,) = [c for c in table if c.endswith(f"_{name}")]
+        assert table[column].tolist() == [p[name] for p in RANKED]
+
+
+def test_titles_above_a_sheet_are_passed_over(tmp_path):
+    rows = [["My results"], [], ["id", "p", "q"], ["a", 0.5, 0.5]]
+    table = read_table(workbook(tmp_path / "t.xlsx", Data=rows))
+    assert (list(table.columns), list(table.index)) == (["id", "p", "q"], [4])
+    rows = [["id", "p", None], [None, "x", "y"], ["a", 0.5, 0.5]]
+    assert list(read_table(workbook(tmp_path / "t.xlsx", Data=rows))) == ["id", "p_x", "p_y"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        ({"classes": ["a", "b", "c"]}, ["p_a", "p_b", "p_c"]),
+        ({"class_indices": {"c": 2, "a": 0, "b": 1}}, ["p_a", "p_b", "p_c"]),
+        ({"model": "x"}, ["probs_0", "probs_1", "probs_2"]),
+    ],
+)
+def test_a_matrix_of_json_with_its_classes(tmp_path, classes, names):
+    rows = [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]
+    (tmp_path / "t.json").write_text(json.dumps({"probs": rows, "files": ["x", "y"], **classes}))
+    table = read_table(tmp_path / "t.json")
+    assert cells(table) == [["files", *names], ["x", *rows[0]], ["y", *rows[1]]]
+
+
+@pytest.mark.parametrize("mark", [" ", ",", "; "])
+def test_shares_joined_in_a_cell_become_columns(tmp_path, mark):
+    joined = {"p": [mark.join(p) for p in (["0.7", ".3"], ["1e-2", "0.99"])]}
+    pd.DataFrame({"well": ["1,1", "1,2"], **joined}).to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv")
+    assert table[["p_0", "p_1"]].to_numpy().tolist() == [[0.7, 0.3], [0.01, 0.99]]
+    assert table["well"].tolist() == ["1,1", "1,2"]

@@ -52,6 +52,8 @@ def cells(table):
         'id label p\n"1" "A" 0.9\n2 B 0.2\n',
         "#id,label,p\n1,A,0.9\n2,B,0.2\n",
         "id,label,p\n1,A,0.9,\n2,B,0.2,\n",
+        "'id','label','p'\n'1','A',0.9\n'2','B',0.2\n",
+        "id;label;p\n1;'A';0,9\n2;'B';0,2\n",
     ],
 )
 def test_whatever_separates_and_comes_first(tmp_path, text):
@@ -73,6 +75,58 @@ def test_row_names_of_r_get_a_column_name(tmp_path, mark):
     table = read_table(write(tmp_path, "\n".join(mark.join(row) for row in rows) + "\n"))
     assert cells(table)[0] == ["row names", "label", "p"]
     assert table["row names"].tolist() == ["a.png", "b.png"]
+    bare = "\n".join(mark.join(row) for row in rows).replace('"', "")
+    if mark == ",":  # they may be decimal
+        with pytest.raises(InputError, match="commas are decimal"):
+            read_table(write(tmp_path, bare))
+    else:
+        assert cells(read_table(write(tmp_path, bare))) == cells(table)
+
+
+def test_single_quotes_that_belong_to_names_stay(tmp_path):
+    five = [["p_5'", "p_3'", "name"], ["0.9", "0.1", "5'"], ["0.2", "0.8", "3'"]]
+    assert cells(read_table(write(tmp_path, "\n".join(map(",".join, five))))) == five
+    table = read_table(write(tmp_path, "id,label\n'a,b.png','it is'\nc.png,5'\n"))
+    assert table.to_numpy().tolist() == [["a,b.png", "it is"], ["c.png", "5'"]]
+    table = read_table(write(tmp_path, "id,x\n'a',1\n'5,2\nb',3\n"))  # no cell of two lines
+    assert table["id"].tolist() == ["'a'", "'5", "b'"]
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        (",p,p,meta\n,x,y,label\n", ["column 1", "p_x", "p_y", "label"]),
+        ("id,probability,,label\n,x,y,\n", ["id", "probability_x", "probability_y", "label"]),
+        ("model,cnn,cnn,\nclass,x,y,label\nid,,,\n", ["id", "x", "y", "label"]),
+        ("a,a,b,b\nx,y,x,y\n", ["a_x", "a_y", "b_x", "b_y"]),
+    ],
+)
+def test_headers_in_two_lines(tmp_path, head, names):
+    table = read_table(write(tmp_path, head + "1,0.9,0.1,2\n3,0.2,0.8,4\n"))
+    assert cells(table) == [names, ["1", "0.9", "0.1", "2"], ["3", "0.2", "0.8", "4"]]
+    assert list(table.index) == [head.count("\n") + 1, head.count("\n") + 2]
+
+
+@pytest.mark.parametrize("text", ["p,p\n0.9,0.1\n0.2,0.8\n", "id,x,x\na,b,c\nd,e,f\n"])
+def test_two_columns_of_one_name_are_no_header_in_two_lines(tmp_path, text):
+    with pytest.raises(InputError, match="more than once"):
+        read_table(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("separator", "cells_", "read"),
+    [
+        ("\t", ["1,000", "10,000"], ["1,000", "10,000"]),  # thousands or decimal: asked about
+        ("\t", ["0,5", "10,000"], ["0.5", "10.000"]),
+        (";", ["1,000", "10,000"], ["1.000", "10.000"]),
+        (";", ["1,000\t0.5", "2,000\t0.7"], ["1,000", "2,000"]),  # points are decimal there
+    ],
+)
+def test_commas_that_may_part_thousands(tmp_path, separator, cells_, read):
+    rows = [f"{k}{separator}{c}".replace("\t", separator) for k, c in enumerate(cells_)]
+    names = ["id", "dose", "x"][: rows[0].count(separator) + 1]
+    table = read_table(write(tmp_path, "\n".join([separator.join(names), *rows])))
+    assert table["dose"].tolist() == read
 
 
 def test_utf_16_with_its_mark(tmp_path):
