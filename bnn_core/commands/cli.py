@@ -4,8 +4,11 @@ import argparse
 import importlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import NoReturn
 
 import bnn_core
@@ -107,11 +110,26 @@ def make_parser(*chosen: str) -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process in the block: nothing is made yet, and PyTorch, which is being imported,
+    would answer with a traceback or abort."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 2 bad input, 130 interrupted)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = make_parser(*argv[:1]).parse_args(argv)
+        with _ending_at_once():
+            args = make_parser(*argv[:1]).parse_args(argv)
         line = args.run(args)
     except InputError as error:
         print(f"bnn: {error}", file=sys.stderr)
@@ -121,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bnn: {InputError(where + (error.strerror or str(error)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one ends at once
         print("\nbnn: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     try:

@@ -32,4 +32,5 @@ def run(args: argparse.Namespace) -> str:
 
 
 def _line(entry: StudyEntry) -> str:
-    return entry.problem or f"{entry.rows:>9,} images  {entry.created[:10]}  {entry.title}"
+    title = "".join(c if c.isprintable() else " " for c in entry.title)
+    return entry.problem or f"{entry.rows:>9,} images  {entry.created[:10]}  {title}"

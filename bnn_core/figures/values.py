@@ -26,7 +26,7 @@ def values(figure: go.Figure) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=["series", "x", "y"])
     table = pd.concat(parts, ignore_index=True).dropna(axis=1, how="all")
-    table = table[[c for c in _COLUMNS if c in table]]
+    table = table[[c for c in _COLUMNS if c in table]].infer_objects()
     names = {axis: _axis_name(figure, axis) or axis for axis in "xy"}
     if names["x"] == names["y"] or {*names.values()} & ({*_COLUMNS} - {"x", "y"}):
         names = {axis: f"{name} ({axis})" for axis, name in names.items()}

@@ -16,7 +16,7 @@ from bnn_core.measures.bimodality import CRITICAL, MOST_IN_DIP_TEST, dip, looks_
 from bnn_core.measures.evaluation import certainty, varies
 from bnn_core.measures.intervals import Interval, share_interval
 from bnn_core.measures.judged_units import independent_groups
-from bnn_core.measures.levels import scored_rows
+from bnn_core.measures.levels import scored_rows, unlearned_rows
 from bnn_core.measures.mechanisms import Bins
 
 SAME, SHIFTED, NEW, ADDED = GROUPS = ("same", "shifted", "new", "added")
@@ -40,16 +40,17 @@ def groups(table: pd.DataFrame) -> np.ndarray:
 
     Scored rows whose class was absent from their fold's training data are "new" too.
     """
-    role = table["role"].to_numpy(dtype=object)
+    # Compared as a column: an array of a million texts would be made of as many Python objects.
+    scored, shifted, new, unlabelled = (
+        (table["role"] == role).to_numpy(dtype=bool)
+        for role in ("scored", "shifted", "new", "unlabelled")
+    )
     group = np.full(len(table), "", dtype=object)
     group[scored_rows(table)] = SAME
-    group[role == "shifted"] = SHIFTED
-    new = role == "new"
-    if "unpredictable" in table:
-        new |= (role == "scored") & table["unpredictable"].fillna(False).to_numpy(dtype=bool)
-    group[new] = NEW
+    group[shifted] = SHIFTED
+    group[new | (scored & unlearned_rows(table))] = NEW
     if "source" in table:
-        group[(role == "unlabelled") & table["source"].notna().to_numpy()] = ADDED
+        group[unlabelled & table["source"].notna().to_numpy()] = ADDED
     return group
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file, readable
-from bnn_core.base.wording import did_you_mean
+from bnn_core.base.wording import WARNING, did_you_mean
+from bnn_core.datasets.plate_checks import imported_contradictions
 from bnn_core.datasets.plate_files import find_files, spread_evenly
 from bnn_core.datasets.preparation import ImageOptions, prepare_source
 from bnn_core.datasets.sources import PlateSource
@@ -122,6 +123,7 @@ def _make(
         "samples": None if options.samples is None else str(name_of(options.samples)),
         **{name: str(file) for name, file in reviewed.items() if file is not None},
     }
+    doubts = [WARNING + doubt for doubt in imported_contradictions(predictions.images)]
     making = open_making(out, settings, force=force, restart=True)
     try:
         images, notes, extra, thumbnails = _pictures(
@@ -151,7 +153,10 @@ def _make(
             },
             settings=settings,
             extra=extra
-            | {"notes": [*predictions.notes, *notes], "columns": predictions.understood},
+            | {
+                "notes": [*predictions.notes, *doubts, *notes],
+                "columns": predictions.understood,
+            },
         )
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)

@@ -15,8 +15,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process
-from threading import Thread
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
+from threading import Thread, current_thread, main_thread
 from typing import Any
 
 import torch
@@ -80,13 +80,19 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
     """
     threads = torch.get_num_threads()
     if cluster is not None:
-        with _ray_workers(cluster, threads, shared) as submit:
-            yield submit
+        with _ray_workers(cluster, threads, shared) as submit_part:
+            yield submit_part
         return
     before = set(active_children())
+    _start_resource_tracker()
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_prepare_worker)
+
+    def submit(function: Callable[..., None], *arguments: object) -> Future:
+        with _interrupt_later():  # it may start a process
+            return pool.submit(_part, threads, function, arguments, *shared)
+
     try:
-        yield lambda function, *arguments: pool.submit(_part, threads, function, arguments, *shared)
+        yield submit
     except BrokenProcessPool as error:
         raise InputError(
             "the system stopped a part, probably because memory ran out; run the same command again "
@@ -98,6 +104,36 @@ def workers(jobs: int, cluster: Cluster | None, *shared: object) -> Iterator[Sub
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _start_resource_tracker() -> None:
+    """Start the process that removes the semaphores of a killed pool, so that it does not warn of them."""
+    if os.name != "posix":
+        return
+    sys.warnoptions.append("ignore")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
+
+
+@contextmanager
+def _interrupt_later() -> Iterator[None]:
+    """Ctrl-C comes after the block. Processes that are started in it never get one: the terminal sends
+    it to all, and a process that is still importing would print a traceback."""
+    if os.name != "posix" or current_thread() is not main_thread():
+        yield
+        return
+    came = []
+    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def parts_at_once(parts: int, image_bytes: int) -> int:

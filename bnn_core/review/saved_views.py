@@ -10,6 +10,7 @@ from typing import Annotated, TypedDict
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone, read_json, write_json
+from bnn_core.base.roots import demand_making
 from bnn_core.base.schema import Rule, problem_of
 
 VIEWS_FILE, VIEWS_LOCK = ".views.json", ".views.lock"
@@ -41,7 +42,8 @@ def save_view(root: Path, name: str, page: str, query: str) -> None:
     """Save a view; one of the same name is replaced.
 
     Characters of a name that show nothing are left out. Raises InputError for an empty or too long
-    name, for what `saved_views` could not read, and where the file cannot be written.
+    name, for what `saved_views` could not read, where the file cannot be written, and on a server
+    that only shows studies.
     """
     name = " ".join("".join(c for c in name if c.isprintable() or c.isspace()).split())
     if not name or len(name) > LONGEST_VIEW_NAME:
@@ -61,6 +63,7 @@ def remove_view(root: Path, name: str) -> None:
 
 
 def _change(root: Path, name: str, new: list[View]) -> None:
+    demand_making()
     try:
         with alone(Path(root) / VIEWS_LOCK, "another user is saving a view; try again"):
             views = [view for view in saved_views(root) if view["name"] != name] + new

@@ -21,8 +21,13 @@ def cache_root(flag: str | os.PathLike | None = None) -> Path:
 
 
 def study_path(name_or_path: str | os.PathLike, root: Path | None = None) -> Path:
-    """A study's folder: a path when it has a separator or is a study, else under the root."""
+    """A study's folder: a path when it has a separator or is a study, else under the root.
+
+    Raises InputError for "/", which cannot be one.
+    """
     given = Path(name_or_path)
+    if given == Path(given.root) and given.root:
+        raise InputError(f"{given} cannot be a study: give a folder below it")
     if given.is_absolute() or len(given.parts) > 1 or os.path.isfile(given / "study.json"):
         # Files lie beside a study too, and "." has no name to put them under.
         return given if given.name not in ("", "..") else Path(os.path.abspath(given))

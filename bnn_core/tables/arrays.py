@@ -17,9 +17,21 @@ from bnn_core.tables.text_files import SEPARATORS, read_lines
 
 ARRAY_ENDINGS = (".npy", ".npz")
 #: Names that arrays of an .npz go by.
-_LABELS = ("labels", "label", "y_true", "true_labels", "targets", "target", "y", "test_labels")
+_LABELS = (
+    *("labels", "label", "y_true", "true_labels", "targets", "target", "y", "test_labels"),
+    *("label_ids", "ground_truth", "gt"),
+)
 _IDS = ("image_id", "image_ids", "ids", "id", "names", "files", "filenames", "paths", "images")
 _CLASSES = ("classes", "class_names", "label_names", "class_labels", "categories")
+_PREDICTED = (
+    "predictions",
+    "predicted",
+    "predicted_labels",
+    "preds",
+    "pred",
+    "y_pred",
+    "pred_labels",
+)
 #: The word before the number of a class column that is made of an array.
 _COLUMN = {False: "prob", True: "logit"}
 
@@ -52,6 +64,9 @@ def read_array_table(
     lengths.
     """
     arrays = {name: _labels_of(name, array) for name, array in load_arrays(path).items()}
+    beside = [n for n, a in arrays.items() if a.ndim == 1 and plain_name(n) in _PREDICTED]
+    beside = beside[:1] if any(a.ndim > 1 for a in arrays.values()) else []
+    predicted = _listed(arrays.pop(beside[0])) if beside else None
     lists = {
         name: next(
             (
@@ -79,7 +94,8 @@ def read_array_table(
     table = pd.DataFrame(
         {"image_id": [str(i) for i in range(count)]}, index=pd.RangeIndex(1, count + 1)
     )
-    for name, flag in (("image_id", ids), ("label", labels)):
+    given["predicted"] = predicted
+    for name, flag in (("image_id", ids), ("label", labels), ("predicted", None)):
         if given[name] is not None:
             if len(given[name]) != count:
                 raise InputError(

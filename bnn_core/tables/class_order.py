@@ -63,6 +63,7 @@ def name_classes(
             + (f" (labels there: {', '.join(known[:20])})" if known else "")
             + (f"; {hint}" if hint and not known else "")
             + _in_their_order(class_columns.names, known)
+            + _numbers_for(class_columns.names, known)
             + (
                 f"; {len(known)} labels for {columns} columns: is a column missing, or one label a "
                 "control (--control)?"
@@ -155,6 +156,18 @@ def _in_their_order(names: Sequence[str], known: Sequence[str]) -> str:
         if all(classes) and len(set(classes)) == len(classes) == len(known):
             return f"; the columns look like --classes {shlex.join(classes)}"
     return ""
+
+
+def _numbers_for(names: Sequence[str], known: Sequence[str]) -> str:
+    """What to say where labels are numbers and the columns have names; or ""."""
+    if not known or not all(map(_WHOLE_NUMBER.fullmatch, known)) or len(known) > len(names):
+        return ""
+    if any(map(_WHOLE_NUMBER.fullmatch, names)):
+        return ""
+    return (
+        f"; if the lowest of the numbers is '{names[0]}' and so on, these are --classes "
+        f"{shlex.join(names)}, else write names in place of the numbers"
+    )
 
 
 def _from_predictions(

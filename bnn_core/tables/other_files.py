@@ -21,6 +21,9 @@ from bnn_core.tables.workbooks import sheet_cells
 
 #: A list or a record written into one cell of text.
 _WRITTEN = re.compile(r"\s*(?:\[.*\]|\(.*\)|\{.*\})\s*", re.S)
+#: Fractions from 0 to 1 in one cell of text.
+_SHARE = r"(?:0?\.\d+|[01](?:\.\d*)?|\d(?:\.\d+)?e-\d+)"
+_JOINED = re.compile(rf"\s*{_SHARE}(?:\s*[\s,;|]\s*{_SHARE})+\s*", re.I)
 #: What PyTorch and NumPy print around a value: tensor([0.1, 0.9], device='cuda:0').
 _PRINTED = re.compile(
     r"\s*(?:tf\.)?(?:tensor|array)\((.*?)(?:,\s*(?:device|dtype|grad_fn|shape)=.*)?\)\s*",
@@ -38,10 +41,12 @@ _ALL_SCORES = (
     *("score", "probability", "prob", "confidence"),
 )
 #: Keys of the two halves of one class in a list of classes, as pipelines for text write them.
-_NAMES = ("label", "class", "name", "classname", "tagname", "displayname", "category")
+_NAMES = ("label", "class", "name", "classname", "tagname", "displayname", "category", "value")
 _SCORES = ("score", "probability", "prob", "confidence", "p")
 #: Longer texts are no list or record that Python printed.
 _LONGEST_LITERAL = 10_000
+#: Keys of the classes of a matrix.
+_CLASS_LISTS = ("classes", "classnames", "classindices", "labelnames", "categories", "classtoidx")
 #: Records within records that are read.
 _MOST_DEEP = 4
 
@@ -209,6 +214,8 @@ def _records(data: Any) -> pd.DataFrame | None:
         return table
     values = list(data.values())
     lists = [v for v in values if isinstance(v, list)]
+    if (table := _matrix_of(data)) is not None:
+        return table
     if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):
         return pd.DataFrame(lists[0])  # {"predictions": [...], "model": ...}
     if all(isinstance(v, list) for v in values) and len(set(map(len, values))) == 1:
@@ -222,12 +229,46 @@ def _records(data: Any) -> pd.DataFrame | None:
     return pd.DataFrame(tables[0]) if len(tables) == 1 else None
 
 
+def _matrix_of(data: dict[str, Any]) -> pd.DataFrame | None:
+    """One list of rows of numbers, one per image, and what else has one value per image; the classes as
+    a list or as {"name": place}. None for other values."""
+    matrices = {k: v for k, v in data.items() if isinstance(v, list) and v and _is_matrix(v)}
+    if len(matrices) != 1 or len(data) == 1:
+        return None
+    ((key, rows),) = matrices.items()
+    names = next((v for k, v in data.items() if k.lower().replace("_", "") in _CLASS_LISTS), None)
+    if isinstance(names, dict) and sorted(names.values()) == list(range(len(names))):
+        names = sorted(names, key=names.get)
+    named = isinstance(names, list) and len(names) == len(rows[0])
+    heads = (
+        [f"p_{name}" for name in names] if named else [f"{key}_{k}" for k in range(len(rows[0]))]
+    )
+    others = {
+        k: v
+        for k, v in data.items()
+        if k != key and isinstance(v, list) and len(v) == len(rows) and not (named and v == names)
+    }
+    return pd.concat([pd.DataFrame(others), pd.DataFrame(rows, columns=heads)], axis=1)
+
+
+def _is_matrix(rows: list[Any]) -> bool:
+    """Whether all values are lists of numbers, of one length."""
+    return all(
+        isinstance(row, list)
+        and len(row) == len(rows[0]) > 1
+        and all(isinstance(x, int | float) for x in row)
+        for row in rows
+    )
+
+
 def _nested(column: pd.Series) -> list[Any] | None:
     """The lists or records of a column, None where a cell is empty; None for other columns."""
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return None
     first = next((v for v in column if not _is_empty(v)), None)
     nested = isinstance(first, list | tuple | np.ndarray | dict)
+    if isinstance(first, str) and _JOINED.fullmatch(first):
+        return _shares(column)
     if not nested and not (isinstance(first, str) and _WRITTEN.fullmatch(first)):
         return None
     values = [None if _is_empty(v) else v for v in column.tolist()]
@@ -242,6 +283,18 @@ def _nested(column: pd.Series) -> list[Any] | None:
             else None
         )
     return None
+
+
+def _shares(column: pd.Series) -> list[Any] | None:
+    """Numbers joined in each cell ("0.9 0.1") as lists, where all are as many and sum to 1; else None."""
+    filled = [v for v in column if not _is_empty(v)]
+    if not all(isinstance(v, str) and _JOINED.fullmatch(v) for v in filled):
+        return None
+    lists = [[float(n) for n in re.split(r"[\s,;|]+", v.strip())] for v in filled]
+    if len(set(map(len, lists))) > 1 or any(abs(sum(p) - 1) > 0.02 for p in lists):
+        return None
+    rows = iter(lists)
+    return [None if _is_empty(v) else next(rows) for v in column]
 
 
 def _is_empty(value: Any) -> bool:

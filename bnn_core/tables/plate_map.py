@@ -167,7 +167,8 @@ def position_is_treatment(wells: pd.DataFrame, edge: np.ndarray) -> bool:
     if "compound" not in wells or wells["compound"].isna().all():
         return False
     known = wells["compound"].notna().to_numpy()
-    keys = [wells[c].to_numpy()[known] for c in ("compound", "concentration") if c in wells]
+    names = [name for name in ("compound", "concentration") if name in wells]
+    keys = [wells.loc[known, name].reset_index(drop=True) for name in names]
     # Untreated wells have no concentration and are a treatment too.
     both = pd.Series(edge[known]).groupby(keys, dropna=False).nunique()
     return len(both) > 1 and bool((both == 1).all())
@@ -193,7 +194,7 @@ def line_effects(wells: pd.DataFrame, values: np.ndarray, along: str) -> pd.Data
 def within_plates(wells: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     """(W,) values less their plate's mean: differences, below 0 too; plates no longer differ."""
     series = pd.Series(np.asarray(values, np.float64))
-    plate = wells["plate"].to_numpy()
+    plate = wells["plate"].reset_index(drop=True)
     return (series - series.groupby(plate).transform("mean")).to_numpy()
 
 

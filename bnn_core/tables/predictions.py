@@ -9,6 +9,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
+from bnn_core.base.wording import WARNING, Noted
 from bnn_core.measures.uncertainty import Moments, class_numbers
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
 from bnn_core.tables.class_order import (
@@ -55,8 +56,12 @@ TAKEN_AS_BAYESIAN = (
 )
 
 
+#: So many errors that are expected and do not occur are no chance (e^-6 is 1 in 400).
+_ERRORS_EXPECTED = 6
+
+
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Noted):
     """What a table says, checked: row i is the same image throughout.
 
     images: the columns of a study's images.parquet and `path_<channel>`; index = the table's row
@@ -130,7 +135,7 @@ def read_predictions(
     if options.standard is not None:
         by_method["standard"] = Moments(standard_softmax(images, classes, options, notes))
     notes += filter(None, [matrix_of_classes(main.raw, class_values.columns)])
-    _warn_if_worse_than_guessing(moments, labels, classes, notes)
+    _warn_of_odd_accuracy(moments, labels, classes, notes)
     return Predictions(
         images,
         classes,
@@ -230,7 +235,7 @@ def _controls(main: SourceTable, labels: pd.Series, names: Collection[str]) -> p
     return control
 
 
-def _warn_if_worse_than_guessing(
+def _warn_of_odd_accuracy(
     m: Moments, labels: pd.Series, classes: list[str], notes: list[str]
 ) -> None:
     y = class_numbers(labels, classes)
@@ -238,6 +243,13 @@ def _warn_if_worse_than_guessing(
         notes.append(doubt)
         return
     right = (m.mean_p.argmax(axis=1) == y)[y >= 0]
+    expected = float((1 - m.mean_p.max(axis=1))[y >= 0].sum())
+    if right.all() and expected >= _ERRORS_EXPECTED:
+        notes.append(
+            f"{WARNING}all {len(right):,} labels are the highest class, though the probabilities let "
+            f"expect {expected:.0f} errors: if the labels are what the network predicted, name that "
+            "column 'predicted'."
+        )
     if len(right) >= 50 and right.mean() < 0.5 / len(classes):
         notes.append(
             f"Right on only {right.mean():.1%} of the labelled images, worse than "

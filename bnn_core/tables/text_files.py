@@ -17,6 +17,7 @@ from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.limits import MOST_TEXT_BYTES, demand_size, demand_table, read_unpacked
 from bnn_core.base.roots import readable
 from bnn_core.base.wording import count
+from bnn_core.tables.aliases import ALIASES, plain_name
 from bnn_core.tables.two_line_headers import LOOKED_AT, two_line_header
 from bnn_core.tables.weka import read_weka
 
@@ -30,6 +31,8 @@ _EXCEL_LINE = re.compile(rb'"?sep=(.)"?[ \t]*\n', re.I)
 #: Second and third line of Orange's tables.
 _ORANGE_TYPES = {"continuous", "discrete", "string", "time", "c", "d", "s", "t"}
 _ORANGE_ROLES = {"", "class", "meta", "ignore", "weight", "multiclass", "c", "m", "i", "w"}
+#: Names of columns of places, which may be a row and a column.
+_PLACES = {name for place in ("plate", "well", "site") for name in ALIASES[place]}
 #: What R writes before each row and not in the header.
 ROW_NAMES = "row names"
 
@@ -59,6 +62,7 @@ def read_text(path: Path) -> pd.DataFrame:
     separator = named[1].decode() if named else None
     data = data[named.end() :] if named else data
     data, skipped = _without_comments(data, separator)
+    first = _first_line(data)
     if separator is None:
         data, separator = _separated(data)
     demand_table(path, 1, 1 + _first_line(data).count(separator.encode()))
@@ -70,6 +74,8 @@ def read_text(path: Path) -> pd.DataFrame:
     demand_table(path, arrow.num_rows, arrow.num_columns)
     lines = list(zip(*(c[:LOOKED_AT].to_pylist() for c in arrow.columns), strict=True))
     names, header = two_line_header(lines) or ([name.strip() for name in lines[0]], 1)
+    if first.startswith(b"labels ") and all(map(str.isdecimal, names[1:])):
+        names[0] = "predicted"  # so LIBSVM calls the predicted class (svm-predict -b 1)
     header *= not _is_data(names)
     names = [(header and name) or f"column {i + 1}" for i, name in enumerate(names)]
     table = arrow.slice(header).to_pandas()
@@ -227,13 +233,17 @@ def _parsed(data: bytes, separator: str) -> tuple[pa.Table, list[int]]:
     """`_parse` with the quotes that the file seems to have."""
     if _has_single_quotes(data, separator):
         with suppress(pa.ArrowException):
-            return _parse(data, separator, quote="'")
+            table, comments = _parse(data, separator, quote="'")
+            lines = sum(map(bool, data.split(b"\n")))
+            if len(table) + len(comments) == lines:  # an apostrophe may join two
+                return table, comments
     return _parse(data, separator)
 
 
 def _has_single_quotes(data: bytes, separator: str) -> bool:
-    """Whether a cell of the first two lines stands between single quotes, and none of the header has
-    such a sign elsewhere: the classes 5' and 3' are names."""
+    """Whether cells stand between single quotes: one of the header, or all words of the line below it
+    (one alone may be a note), and none of the header has such a sign elsewhere: the classes 5' and 3'
+    are names."""
     header = _first_line(data)
     below = _first_line(data, len(header) + 1)
     if b'"' in header + below:
@@ -241,7 +251,10 @@ def _has_single_quotes(data: bytes, separator: str) -> bool:
     mark = re.escape(separator)
     quoted = re.compile(rf"(?<![^{mark}])\s*'[^']*'\s*(?![^{mark}])")
     names, cells = header.decode(), below.decode()
-    return "'" not in quoted.sub("", names) and bool(quoted.search(names) or quoted.search(cells))
+    if "'" in quoted.sub("", names):
+        return False
+    bare = quoted.sub("", cells)
+    return bool(quoted.search(names)) or (bare != cells and not re.search(r"[^\W\d]", bare))
 
 
 def _parse(
@@ -338,6 +351,7 @@ def _with_decimal_commas(table: pd.DataFrame, separator: str) -> list[str]:
     points. All others stay text, and are asked about where numbers are needed.
     """
     names = [name for name, number in Counter(table.columns).items() if number == 1]
+    names = [name for name in names if plain_name(name) not in _PLACES]  # "1,2" is no number
     sure, unsure, points = [], [], False
     for name in names:
         values = table[name]

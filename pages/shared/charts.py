@@ -11,6 +11,7 @@ from markupsafe import Markup
 from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures.values import values
+from bnn_core.review.exporting import csv_bytes
 from pages.shared import filters, frame, scores
 from pages.shared.html import rendered
 from pages.shared.judged import unscored
@@ -103,7 +104,7 @@ def _files(figure: go.Figure, key: str, name: str, words: str) -> None:
             key=f"csv_{key}",
             icon=":material/download:",
             on_click="ignore",
-            data=table.to_csv(index=False).encode("utf-8-sig"),
+            data=csv_bytes(table),
             file_name=file_name(name),
             mime="text/csv",
         )

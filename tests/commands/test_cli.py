@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -61,9 +62,11 @@ def test_paths_that_cannot_be_are_one_line(made, capsys):
     for words in (
         ("check", long), ("list", "--cache", long), ("predict", made, long), ("fold", long, 0),
         ("report", made, "--out", long), ("report", made, "--out", ""), ("predict", made, f"{long}.npz"),
+        ("check", "/"), ("export", "/", "--out", "x.csv"),
     ):  # fmt: skip
         status, _, complaint = run(capsys, *words)
-        assert status == 2 and re.fullmatch(r"bnn: .*(too long|names no file).*\n", complaint)
+        reason = "too long|names no file|cannot be a study"
+        assert status == 2 and re.fullmatch(f"bnn: .*({reason}).*\n", complaint)
 
 
 def test_check_list_and_damage(made, tmp_path, capsys):
@@ -98,7 +101,9 @@ def test_interrupted_and_run_again_gives_the_same_study(made, tmp_path, monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fold, "predict_batches", interrupt)
+    handler = signal.getsignal(signal.SIGINT)
     status, _, err = run(capsys, *argv)
+    signal.signal(signal.SIGINT, handler)
     assert status == 130
     assert "run the same command again" in err
     assert not (tmp_path / "again").exists()

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from bnn_core.base.errors import InputError
+from bnn_core.datasets.plate_checks import imported_contradictions
 from bnn_core.datasets.plate_files import find_files, path_ends
 from bnn_core.datasets.plates import read_plate
 
@@ -147,6 +148,30 @@ def test_contradictions_are_listed_row_by_row(write):
         "well P1/A01 has 2 compounds: 'x' on row 2, 'y' on row 3",
         "well P1/B01 has 2 concentrations: '1 µM' on row 4, '3 µM' on row 5",
     ]
+
+
+def test_contradictions_of_imported_images():
+    images = pd.DataFrame(
+        {
+            "plate": ["P", "P", "Q", "Q", None, None] * 2,
+            "well": ["A01", "A02", "A01", "A01", "A01", "A01"] + ["B02"] * 6,
+            "compound": list("abcdefghhkll"),
+            "label": list("sslslsllllls"),
+            "role": "scored",
+        },
+        index=range(2, 14),
+    )
+    expected = [
+        "compound 'l' has 2 labels: 'l' on row 12, 's' on row 13",
+        "well P/B02 has 2 compounds: 'g' on row 8, 'h' on row 9",
+        "well Q/A01 has 2 compounds: 'c' on row 4, 'd' on row 5",
+        "well Q/B02 has 2 compounds: 'h' on row 10, 'k' on row 11",
+    ]
+    assert imported_contradictions(images) == expected
+    assert imported_contradictions(images.astype("category")) == expected
+    images["label"] = ["s", "l"] * 6  # labels of cells: most compounds have several
+    images["compound"] = ["a"] * 6 + ["b"] * 6
+    assert imported_contradictions(images) == []
 
 
 def test_many_contradictions_are_counted(write):

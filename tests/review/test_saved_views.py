@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.roots import READ_ONLY
 from bnn_core.review.saved_views import (
     LONGEST_VIEW_NAME,
     VIEWS_FILE,
@@ -27,6 +28,15 @@ def test_views_are_kept_by_name_and_replaced(tmp_path):
     remove_view(tmp_path, "Before")
     remove_view(tmp_path, "Before")
     assert [v["name"] for v in saved_views(tmp_path)] == ["my suspects"]
+
+
+def test_a_server_that_only_shows_studies_keeps_its_views(tmp_path, monkeypatch):
+    save_view(tmp_path, "a", "overview", "")
+    monkeypatch.setenv(READ_ONLY, "1")
+    for change in (lambda: save_view(tmp_path, "b", "map", ""), lambda: remove_view(tmp_path, "a")):
+        with pytest.raises(InputError, match="only shows studies"):
+            change()
+    assert [v["name"] for v in saved_views(tmp_path)] == ["a"]
 
 
 @pytest.mark.parametrize("name", ["", "  \n ", "x" * (LONGEST_VIEW_NAME + 1)])

@@ -83,6 +83,13 @@ def test_any_text_is_one_line_at_the_study(tmp_path, capsys, text):
         assert len((out + err).splitlines()) == (2 if command == "list" else 1)
 
 
+def test_a_title_cannot_break_the_list(tmp_path, capsys):
+    write_study(tmp_path / "odd", **parts() | {"title": "a\nb\x1b[31m\u2028"})
+    assert main(["list", "--cache", str(tmp_path)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "a b [31m" in line and "\x1b" not in line
+
+
 def test_a_folder_that_is_no_file_is_no_study(tmp_path):
     (tmp_path / "folder/study.json").mkdir(parents=True)
     assert list_studies(tmp_path) == []

@@ -7,6 +7,7 @@ import pytest
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.study.folder import open_study
+from bnn_core.tables.arrays import read_array_table
 from bnn_core.tables.predictions import read_predictions
 from bnn_core.tables.sources import ImportOptions
 
@@ -140,3 +141,13 @@ def test_the_command(array, tmp_path, capsys):
     assert cli.main([*argv, "--out", str(tmp_path / "s")]) == 0
     assert "right on 5 scored images" in capsys.readouterr().out
     assert open_study(tmp_path / "s").classes == ["x", "y"]
+
+
+def test_predicted_classes_and_label_ids_beside_the_probabilities(tmp_path):
+    p = np.array([[0.9, 0.1], [0.2, 0.8]])
+    path = tmp_path / "t.npz"
+    np.savez(path, probabilities=p, predictions=[0, 1], label_ids=[0, 0])
+    table = read_array_table(path, None, None, None).table
+    assert table["predicted"].tolist() == ["0", "1"] and table["label"].tolist() == ["0", "0"]
+    np.savez(path, predictions=[0.1, 0.8], labels=[0, 1])
+    assert read_array_table(path, None, None, None).table["probability"].tolist() == [0.1, 0.8]

@@ -487,3 +487,22 @@ def test_rows_of_tidymodels_are_images_and_not_its_resamples(importing):
 def test_sums_that_are_not_one_have_a_cause(importing, sums, words):
     with pytest.raises(InputError, match=words):
         importing({f"p_{k}": sums[:, k] for k in range(sums.shape[1])})
+
+
+def test_the_predicted_class_of_libsvm_is_no_label(importing):
+    rows = "\n".join(" ".join(map(str, [k, *p])) for k, p in zip((0, 1, 2, 0), P, strict=True))
+    found = importing(f"labels 0 1 2\n{rows}\n", "t.txt")
+    assert found.images["label"].isna().all() and "predicted class" in found.understood
+    commas = importing(f"labels 0 1 2\n{rows}\n".replace(" ", ","))
+    assert commas.images["label"].tolist() == ["0", "1", "2", "0"]
+
+
+def test_labels_that_are_always_the_highest_class_are_doubted(importing):
+    p = {"p_a": [0.6] * 16, "p_b": [0.4] * 16, "id": range(16)}
+    assert any("6 errors" in note for note in importing({**p, "label": "a"}).notes)
+    assert not any("errors" in n for n in importing({**p, "label": ["a"] * 15 + ["b"]}).notes)
+
+
+def test_numbers_for_columns_of_names_are_asked_about(importing):
+    with pytest.raises(InputError, match=r"if the lowest .* 'cat' .* --classes cat dog owl, else"):
+        importing({"label": [0, 1, 2, 1], **wide("p_{}")})

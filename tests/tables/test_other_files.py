@@ -193,3 +193,27 @@ def test_titles_above_a_sheet_are_passed_over(tmp_path):
     assert (list(table.columns), list(table.index)) == (["id", "p", "q"], [4])
     rows = [["id", "p", None], [None, "x", "y"], ["a", 0.5, 0.5]]
     assert list(read_table(workbook(tmp_path / "t.xlsx", Data=rows))) == ["id", "p_x", "p_y"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        ({"classes": ["a", "b", "c"]}, ["p_a", "p_b", "p_c"]),
+        ({"class_indices": {"c": 2, "a": 0, "b": 1}}, ["p_a", "p_b", "p_c"]),
+        ({"model": "x"}, ["probs_0", "probs_1", "probs_2"]),
+    ],
+)
+def test_a_matrix_of_json_with_its_classes(tmp_path, classes, names):
+    rows = [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]]
+    (tmp_path / "t.json").write_text(json.dumps({"probs": rows, "files": ["x", "y"], **classes}))
+    table = read_table(tmp_path / "t.json")
+    assert cells(table) == [["files", *names], ["x", *rows[0]], ["y", *rows[1]]]
+
+
+@pytest.mark.parametrize("mark", [" ", ",", "; "])
+def test_shares_joined_in_a_cell_become_columns(tmp_path, mark):
+    joined = {"p": [mark.join(p) for p in (["0.7", ".3"], ["1e-2", "0.99"])]}
+    pd.DataFrame({"well": ["1,1", "1,2"], **joined}).to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv")
+    assert table[["p_0", "p_1"]].to_numpy().tolist() == [[0.7, 0.3], [0.01, 0.99]]
+    assert table["well"].tolist() == ["1,1", "1,2"]
