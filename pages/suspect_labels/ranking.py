@@ -31,7 +31,7 @@ as to the label. **Below 0**: more similar to the label. Low *confidence* alone 
 
 The interval comes from resampling wells (or images) and compounds. It is wide for few wells. The
 share of false alarms among high scores is *not* estimated: read the explanations.
-[More in Help](help#scores)"""
+[More in Help](help#suspects)"""
 
 
 def index_in_address(shown: pd.DataFrame) -> int:
@@ -123,7 +123,7 @@ def _cells(shown: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
                     shown["rank_low"], shown["rank_high"], sure, strict=True
                 )
             ],
-            "confidence": shown["mean_confidence"],
+            "confidence": shown["mean_signed_confidence"],
         }
     )
 
@@ -160,10 +160,10 @@ def _columns(level: str) -> dict[str, object]:
             help="Range of ranks when wells and compounds are resampled.",
         ),
         "confidence": number(
-            "Mean c",
+            "Mean signed c",
             width=58,
             format="%.2f",
-            help="Mean confidence. Low confidence alone is no sign of a wrong label. "
+            help="Mean signed confidence. Low confidence alone is no sign of a wrong label. "
             f"{scores.MORE}",
         ),
         "decision": text(
