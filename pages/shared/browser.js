@@ -17,6 +17,7 @@ export default function ({ data, setTriggerValue }) {
     sayWhatIsNotRecorded()
     scrollToOpened()
     keepFocus()
+    keepStudyInHelp()
     nameTheApp()
   }
   Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
@@ -224,6 +225,18 @@ function keepFocus () {
     if (!key || document.activeElement !== document.body) return
     document.querySelector(`.${CSS.escape(key)} [data-testid=stButton] button`)?.focus({ preventScroll: true })
   }).observe(document.body, { childList: true, subtree: true })
+}
+
+// A link to Help opens a tab of its own, which would show the newest study.
+function keepStudyInHelp () {
+  window.addEventListener("click", event => {
+    const link = event.target.closest?.('a[href*="help?about="]')
+    const study = new URLSearchParams(location.search).get("study")
+    if (!link || !study) return
+    const target = new URL(link.href)
+    target.searchParams.set("study", study)
+    link.href = target.href
+  }, true)
 }
 
 // When the server is gone, Streamlit names a command with a file that does not exist, or asks about the
