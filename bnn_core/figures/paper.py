@@ -90,7 +90,7 @@ def paper_html(study: Study) -> bytes:
         name=study.name,
         synthetic=study.meta.get("synthetic"),
         about_rows=study.about_rows,
-        scripts=Markup(get_plotlyjs()),
+        plotly=Markup(get_plotlyjs()),
         figures=shown,
     )
     return html.encode()

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from markupsafe import Markup
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import listed, percent
 from bnn_core.figures import confidence, overview
-from bnn_core.figures.html import Picture, pictures, plot
+from bnn_core.figures.html import Picture, Plot, pictures, plot
 from bnn_core.measures import mechanisms
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import Interval
@@ -61,9 +60,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Plots:
-    """Plots as HTML, and the table of their numbers."""
+    """Plots, and the table of their numbers."""
 
-    plots: Sequence[Markup]
+    plots: Sequence[Plot]
     table: Table
 
 
