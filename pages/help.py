@@ -1,6 +1,7 @@
 """Help: the questions of the paper, a glossary, shortcuts, a methods paragraph, the citation."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.scores import SCORES
@@ -137,28 +138,35 @@ def page() -> None:
     links = {anchor: question for anchor, (question, _) in QUESTIONS.items()} | PARTS
     st.markdown("\n".join(f"- [{title}](#{anchor})" for anchor, title in links.items()))
     for anchor, (question, answer) in QUESTIONS.items():
-        st.header(question, anchor=anchor)
-        st.markdown(answer)
-    titled("scores")
-    st.markdown("\n".join(f"- **{score.title}**: {score.help}" for score in SCORES.values()))
-    titled("glossary")
-    st.markdown("\n".join(f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items()))
-    titled("shortcuts")
-    st.markdown("\n".join(f"- **{keys}**: {action}" for keys, action in SHORTCUTS.items()))
+        with section(anchor, question):
+            st.markdown(answer)
+    section("scores").markdown(
+        "\n".join(f"- **{score.title}**: {score.help}" for score in SCORES.values())
+    )
+    section("glossary").markdown(
+        "\n".join(f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items())
+    )
+    section("shortcuts").markdown(
+        "\n".join(f"- **{keys}**: {action}" for keys, action in SHORTCUTS.items())
+    )
     methods()
-    titled("citation")
+    section("citation")
     st.markdown("Please cite the paper of the method:")
     st.code(CITATION.replace("\n", " "), language=None, wrap_lines=True)
 
 
-def titled(part: str) -> None:
-    """The heading of one of PARTS, to which links lead."""
-    st.header(PARTS[part], anchor=part)
+def section(anchor: str, title: str = "") -> DeltaGenerator:
+    """A container with a heading (default: that of PARTS). browser.js scrolls to the one that a link
+    asks for: Streamlit loses what stands behind # in an address."""
+    asked = st.query_params.get("about") == anchor
+    place = st.container(key=f"scroll_to_{anchor}" if asked else None)
+    place.header(title or PARTS[anchor], anchor=anchor)
+    return place
 
 
 def methods() -> None:
     """The settings of the chosen study as a paragraph to copy."""
-    titled("methods")
+    section("methods")
     name = st.session_state.get("study")
     if not name:
         st.caption("There is no study yet.")

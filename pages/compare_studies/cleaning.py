@@ -7,7 +7,7 @@ from bnn_core.base.wording import be, count, percent
 from bnn_core.review.before_after import CleaningEffect, compare_cleaned
 from bnn_core.study.folder import Study
 from pages.shared import studies
-from pages.shared.words import plain
+from pages.shared.words import as_sentence, plain
 
 
 def draw(one: Study, two: Study) -> None:
@@ -17,7 +17,7 @@ def draw(one: Study, two: Study) -> None:
     try:
         effect = _effect(*map(studies.identity, pair), *pair)
     except InputError as error:
-        st.info(plain(error), icon=":material/compare_arrows:")
+        st.info(as_sentence(error), icon=":material/compare_arrows:")
         return
     draw_effect(effect)
 

@@ -19,7 +19,7 @@ from pages.shared import charts, choices, filters, frame, panels, studies
 from pages.shared.empty import empty
 from pages.shared.gestures import capital, scalar
 from pages.shared.scores import MORE_FIGURES
-from pages.shared.words import plain, table_height
+from pages.shared.words import as_sentence, plain, table_height
 
 CHANGED, CLEANED = "what changed", "did cleaning help?"
 DIFFER = "different predictions"
@@ -72,7 +72,7 @@ def draw_changes(first: Study, second: Study) -> None:
             studies.identity(first), studies.identity(second), methods, first, second
         )
     except InputError as error:
-        st.info(plain(error), icon=":material/difference:")
+        st.info(as_sentence(error), icon=":material/difference:")
         return
     names = (first.name, second.name)
     summary(result, names)

@@ -16,6 +16,7 @@ export default function ({ data, setTriggerValue }) {
     listenToKeys()
     sayWhatIsNotRecorded()
     scrollToOpened()
+    keepStudyInHelp()
     nameTheApp()
   }
   Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
@@ -206,6 +207,18 @@ function scrollToOpened () {
     }
     shown = name
   }).observe(document.body, { childList: true, subtree: true })
+}
+
+// A link to Help opens a tab of its own, which would show the newest study.
+function keepStudyInHelp () {
+  window.addEventListener("click", event => {
+    const link = event.target.closest?.('a[href*="help?about="]')
+    const study = new URLSearchParams(location.search).get("study")
+    if (!link || !study) return
+    const target = new URL(link.href)
+    target.searchParams.set("study", study)
+    link.href = target.href
+  }, true)
 }
 
 // When the server is gone, Streamlit names a command with a file that does not exist, or asks about the

@@ -31,7 +31,7 @@ as to the label. **Below 0**: more similar to the label. Low *confidence* alone 
 
 The interval comes from resampling wells (or images) and compounds. It is wide for few wells. The
 share of false alarms among high scores is *not* estimated: read the explanations.
-[More in Help](help#suspects)"""
+[More in Help](help?about=suspects)"""
 
 
 def index_in_address(shown: pd.DataFrame) -> int:

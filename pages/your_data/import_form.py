@@ -316,6 +316,7 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
 def say(error: InputError, table: Path | None) -> str:
     """The error's line in the page's words."""
     message = str(error).replace("'bnn study features'", "“Measured features” above")
+    message = message.replace("'bnn study plate'", "“Your own images” above")
     return forms.say(message, FIELDS, table)
 
 

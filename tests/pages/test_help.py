@@ -29,7 +29,7 @@ def test_every_link_to_help_leads_to_a_heading(monkeypatch, cache):
     app = pages(monkeypatch, cache, "help.py", study="animals")
     anchors = {header.proto.anchor for header in app.header}
     text = "".join(path.read_text() for path in (ROOT / "pages").rglob("*.py"))
-    asked = set(re.findall(r"help#([\w-]+)", text))
+    asked = set(re.findall(r"help\?about=([\w-]+)", text))
     asked |= set(re.findall(r"\(#([\w-]+)\)", text_of(app)))
     assert len(asked) >= 10 and asked <= anchors
 
@@ -73,4 +73,4 @@ def test_every_score_leads_to_help(monkeypatch, cache):
     app = pages(monkeypatch, cache, "confidence.py", study="animals")
     for score in app.selectbox(key="score").options:
         app.selectbox(key="score").select(score).run()
-        assert "help#scores" in app.selectbox(key="score").help
+        assert "help?about=scores" in app.selectbox(key="score").help

@@ -151,6 +151,12 @@ def test_notes_and_errors_name_fields_and_tabs(monkeypatch, cache, predictions, 
     features.to_csv(tmp_path / "profiles.csv", index=False)
     app.text_input(key="import_path").input(str(tmp_path / "profiles.csv")).run()
     assert "“Measured features”" in app.error[0].value and "bnn" not in app.error[0].value
+    # A table to train on leads to its tab too.
+    features[["Cells_1"]].astype(str).add(".png").set_axis(["path"], axis=1).assign(
+        compound=list("aabbcc"), moa=list("xxxyyy")
+    ).to_csv(tmp_path / "fields.csv", index=False)
+    app.text_input(key="import_path").input(str(tmp_path / "fields.csv")).run()
+    assert "“Your own images”" in app.error[0].value and "bnn" not in app.error[0].value
 
 
 def test_the_command_has_the_chosen_options(monkeypatch, cache, predictions):
