@@ -1,6 +1,7 @@
 """Help: the questions of the paper, a glossary, shortcuts, a methods paragraph, the citation."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.scores import SCORES
@@ -8,8 +9,11 @@ from bnn_core.study.methods_text import methods_paragraph
 from pages.shared import studies
 from pages.shared.words import plain
 
+#: Anchor -> question, answer.
 QUESTIONS = {
-    "What is the confidence score c, and where does it fold?": """The network gives every class a
+    "confidence": (
+        "What is the confidence score c, and where does it fold?",
+        """The network gives every class a
 probability (softmax). A Bayesian network does this many times, with weights drawn at random, and the
 probabilities are averaged. Let *p* be the average for the predicted class. Then
 **c = 1 − 2·√(p(1 − p))**.
@@ -19,7 +23,10 @@ probabilities are averaged. Let *p* be the average for the predicted class. Then
   This is the fold. Images in the fold look surer than they are.
 - The page Confidence counts the images in the fold. *Top mean softmax*, *predictive entropy* and
   *total variance* have no fold. Choose another score at the top of the page.""",
-    "What do aleatoric and epistemic mean?": """The variance of the predicted class has two parts.
+    ),
+    "aleatoric": (
+        "What do aleatoric and epistemic mean?",
+        """The variance of the predicted class has two parts.
 
 - **Aleatoric**: each sampled network is unsure. The image itself is ambiguous, for example empty,
   out of focus or between two phenotypes. More training images do not help.
@@ -28,7 +35,10 @@ probabilities are averaged. Let *p* be the average for the predicted class. Then
 
 *Mutual information* measures the same disagreement over all classes. A single network has no
 epistemic part.""",
-    "What does a cut-off gain?": """Images on the unsure side of the cut-off are set aside for a person
+    ),
+    "cut-off": (
+        "What does a cut-off gain?",
+        """Images on the unsure side of the cut-off are set aside for a person
 to look at. The remaining images are right more often. The page Confidence shows both numbers for every
 cut-off: the share right among the kept images, and the share kept.
 
@@ -37,7 +47,10 @@ cut-off: the share right among the kept images, and the share kept.
 - *The accuracy I need* tests the cut-offs one after another, from strict to loose, and stops before
   the first that the images do not support. In 95 of 100 studies the accuracy on new images, or new
   compounds like these, is then at least the accuracy you chose.""",
-    "Which classes may it be?": """The *set of classes* of an image holds its label with a chosen chance,
+    ),
+    "classes": (
+        "Which classes may it be?",
+        """The *set of classes* of an image holds its label with a chosen chance,
 90 % at first. A class is in the set when its mean softmax is at least as high as in nine of ten images
 of that class.
 
@@ -46,7 +59,10 @@ of that class.
   The chance then holds for these classes together, not for each.
 - A large set means the network cannot tell these classes apart for this image. The predicted class is
   always in the set.""",
-    "How are suspect labels found?": """A label is suspect when the predictions *consistently* look
+    ),
+    "suspects": (
+        "How are suspect labels found?",
+        """A label is suspect when the predictions *consistently* look
 more like one other class than like the given label, beyond the network's usual errors. Low
 confidence alone does not make a suspect.
 
@@ -55,7 +71,10 @@ confidence alone does not make a suspect.
 - The 95 % interval comes from resampling wells and compounds.
 - Under *Possible explanations* the page checks known causes, for example an inactive dose, a batch
   effect or a damaged image. Several may fit. The page never corrects a label by itself: you decide.""",
-    "Which images are unlike the training images?": """A softmax can be sure of an image
+    ),
+    "unlike": (
+        "Which images are unlike the training images?",
+        """A softmax can be sure of an image
 unlike any in the training set. The *unlikeness* joins two measures by rank: the distance by texture
 and brightness from the nearest class of the training images, in the convolutions of the network, and
 the energy, the evidence that the network finds for any class.
@@ -67,8 +86,12 @@ the energy, the evidence that the network finds for any class.
 - Studies of measured features, and studies made by older versions, join two distances in the last
   hidden layer with the predictive entropy instead. The oldest have one distance only: its mean is 1
   for training images.""",
-    "What does a vote count?": """In the vote of a well, treatment or compound each image votes for its
+    ),
+    "vote": (
+        "What does a vote count?",
+        """In the vote of a well, treatment or compound each image votes for its
 predicted class. A tie goes to the class with the higher mean softmax.""",
+    ),
 }
 GLOSSARY = {
     "accuracy, share right": "Share of the labelled images whose predicted class is the label.",
@@ -98,39 +121,61 @@ SHORTCUTS = {
     "1 to 9": "In the dialog of a decision: the decision, and after relabel the class.",
     "+, −, 0": "On a large image: zoom in, zoom out, fit. Ctrl with the wheel zooms too.",
 }
+#: The parts after the questions: anchor -> title.
+PARTS = {
+    "scores": "Scores",
+    "glossary": "Glossary",
+    "shortcuts": "Shortcuts",
+    "methods": "Methods paragraph",
+    "citation": "Citation",
+}
 CITATION = """Deodato G, Ball C, Zhang X (2020). Bayesian Neural Networks for Cellular Image
 Classification and Uncertainty Analysis."""
 
 
 def page() -> None:
     """Draw the page."""
-    st.header("Questions", anchor="questions")
-    for question, text in QUESTIONS.items():
-        with st.expander(question, expanded=True):
-            st.markdown(text)
-    st.header("Scores", anchor="scores")
-    st.markdown("\n".join(f"- **{score.title}**: {score.help}" for score in SCORES.values()))
-    st.header("Glossary", anchor="glossary")
-    st.markdown("\n".join(f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items()))
-    st.header("Shortcuts", anchor="shortcuts")
-    st.markdown("\n".join(f"- **{keys}**: {action}" for keys, action in SHORTCUTS.items()))
+    links = {anchor: question for anchor, (question, _) in QUESTIONS.items()} | PARTS
+    st.markdown("\n".join(f"- [{title}](#{anchor})" for anchor, title in links.items()))
+    for anchor, (question, answer) in QUESTIONS.items():
+        with section(anchor, question):
+            st.markdown(answer)
+    section("scores").markdown(
+        "\n".join(f"- **{score.title}**: {score.help}" for score in SCORES.values())
+    )
+    section("glossary").markdown(
+        "\n".join(f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items())
+    )
+    section("shortcuts").markdown(
+        "\n".join(f"- **{keys}**: {action}" for keys, action in SHORTCUTS.items())
+    )
     methods()
-    st.header("Citation", anchor="citation")
+    section("citation")
     st.markdown("Please cite the paper of the method:")
     st.code(CITATION.replace("\n", " "), language=None, wrap_lines=True)
 
 
+def section(anchor: str, title: str = "") -> DeltaGenerator:
+    """A container with a heading (default: that of PARTS). browser.js scrolls to the one that a link
+    asks for: Streamlit loses what stands behind # in an address."""
+    asked = st.query_params.get("about") == anchor
+    place = st.container(key=f"scroll_to_{anchor}" if asked else None)
+    place.header(title or PARTS[anchor], anchor=anchor)
+    return place
+
+
 def methods() -> None:
     """The settings of the chosen study as a paragraph to copy."""
+    section("methods")
     name = st.session_state.get("study")
     if not name:
+        st.caption("There is no study yet.")
         return
     try:
         paragraph = methods_paragraph(studies.opened(name))
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    st.header("Methods paragraph", anchor="methods")
     st.caption(f"The settings of the study “{plain(name)}”, for a manuscript.")
     st.code(paragraph, language=None, wrap_lines=True)
 

@@ -258,7 +258,7 @@ def test_figures_of_merit_are_those_of_the_engine(tmp_path):
     assert figures["nll"].value == pytest.approx(nll(p[np.arange(len(y)), y]))
     assert figures["brier"].value == pytest.approx(brier(p, y))
     assert figures["ece"].value == pytest.approx(ece(p.max(axis=1), correct))
-    assert figures["auroc"].value == pytest.approx(auroc(table["confidence"], correct))
+    assert figures["auroc"].value == pytest.approx(auroc(table["signed_confidence"], correct))
     assert {f.n for f in figures.values()} == {len(y)}
     for name, figure in figures.items():
         assert figure.low <= figure.value <= figure.high, name

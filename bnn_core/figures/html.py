@@ -8,7 +8,7 @@ from functools import cache
 import plotly.graph_objects as go
 from jinja2 import BaseLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
-from plotly.io import to_html
+from plotly.io.json import to_json_plotly
 
 from bnn_core.figures.style import chart_config
 from bnn_core.study.folder import Study
@@ -31,17 +31,21 @@ def pictures(study: Study, rows: Iterable[int]) -> list[Picture]:
     ]
 
 
-def plot(figure: go.Figure, name: str) -> Markup:
-    """A figure as HTML, dark on white; the page needs Plotly's script before it."""
+@dataclass(frozen=True)
+class Plot:
+    """A figure for templates/plots.html: its name, height in pixels, and JSON that is safe in HTML."""
+
+    name: str
+    height: int
+    json: Markup
+
+
+def plot(figure: go.Figure, name: str) -> Plot:
+    """A figure, dark on white."""
     figure.update_layout(font={"color": "#20272B"}, template="none")
-    html = to_html(
-        figure,
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=name,
-        config=chart_config(name) | {"responsive": True},
-    )
-    return Markup(html)
+    drawing = figure.to_plotly_json() | {"config": chart_config(name) | {"responsive": True}}
+    text = to_json_plotly(drawing).replace("<", "\\u003c")
+    return Plot(name, int(figure.layout.height), Markup(text))
 
 
 @cache

@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import method_of
-from bnn_core.base.scores import DEFAULT_SCORE, SCORES
+from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count
 from bnn_core.figures import averaging, mechanisms, out_of_distribution, samples, scatter
 from bnn_core.figures.html import Picture, pictures, plot, template
@@ -33,6 +33,8 @@ from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking import rank
 from bnn_core.suspects.suspect import Suspect, suspect_images
 
+#: The published c, as in the paper; everything else in the program has `base.scores.DEFAULT_SCORE`.
+PAPER_SCORE = "confidence"
 CUT = 0.5
 _STRIP, _BINS, _COMPOUNDS, _PICTURES = 200, 20, 3, 12
 _GROUPS = {
@@ -88,7 +90,7 @@ def paper_html(study: Study) -> bytes:
         name=study.name,
         synthetic=study.meta.get("synthetic"),
         about_rows=study.about_rows,
-        scripts=Markup(get_plotlyjs()),
+        plotly=Markup(get_plotlyjs()),
         figures=shown,
     )
     return html.encode()
@@ -103,10 +105,10 @@ def write_paper(study: Study, out: str | os.PathLike | None = None) -> Path:
 
 
 def paper_figures(study: Study) -> list[PaperFigure]:
-    """Figures 1 to 6, over all images of the study; c at its default cut-off."""
-    low = SCORES[DEFAULT_SCORE].lowest(len(study.classes))
+    """Figures 1 to 6, over all images of the study, by the published c and its cut-off."""
+    low = SCORES[PAPER_SCORE].lowest(len(study.classes))
     table = study.table(study.reading_method)
-    data = _Data(study, table, Bins(DEFAULT_SCORE, low, 1.0, _BINS))
+    data = _Data(study, table, Bins(PAPER_SCORE, low, 1.0, _BINS))
     parts: tuple[Callable[[_Data], list[PaperFigure]], ...] = (
         _one_image,
         _confidence,
@@ -175,7 +177,7 @@ def _confidence(data: _Data) -> list[PaperFigure]:
     study = data.study
     pair = dict.fromkeys([study.bayes_method or study.reading_method, study.standard_method])
     units = {
-        m: Judged(judged_units(study.table(m), "image", study.classes), DEFAULT_SCORE)
+        m: Judged(judged_units(study.table(m), "image", study.classes), PAPER_SCORE)
         for m in pair
         if m is not None
     }
@@ -185,12 +187,12 @@ def _confidence(data: _Data) -> list[PaperFigure]:
         return [PaperFigure(*t, lacks="no image has a label that counts") for t in titles]
     n = count(max(map(len, units.values())), "scored image")
     histograms, curves = cutoff_figures(units, len(study.classes), CUT)
-    symbol = SCORES[DEFAULT_SCORE].symbol
+    symbol = SCORES[PAPER_SCORE].symbol
     return [
         PaperFigure(
             *titles[0],
             [histograms],
-            f"Images by {SCORES[DEFAULT_SCORE].title.lower()}, counts on a logarithmic axis. n = {n}; "
+            f"Images by {SCORES[PAPER_SCORE].title.lower()}, counts on a logarithmic axis. n = {n}; "
             f"cut-off {symbol} ≥ {CUT:g} dashed.",
         ),
         PaperFigure(
@@ -207,7 +209,7 @@ def _two_networks(data: _Data) -> list[PaperFigure]:
     title = "2C", "Bayesian against standard network"
     if study.bayes_method is None or study.standard_method is None:
         return [PaperFigure(*title, lacks="the study lacks a Bayesian or a standard network")]
-    scale = agreement.Scale(DEFAULT_SCORE, CUT, (data.bins.low, 1.0))
+    scale = agreement.Scale(PAPER_SCORE, CUT, (data.bins.low, 1.0))
     standard, bayes = (study.table(m) for m in (study.standard_method, study.bayes_method))
     plane = agreement.plane(standard, bayes, scale, scale)
     rows = plane.with_scores(np.flatnonzero(data.codes >= 0))
@@ -236,7 +238,7 @@ def _two_networks(data: _Data) -> list[PaperFigure]:
         plane.counts(rows),
     )
     caption = (
-        f"Both networks by {SCORES[DEFAULT_SCORE].title.lower()}; marginal counts on a logarithmic "
+        f"Both networks by {SCORES[PAPER_SCORE].title.lower()}; marginal counts on a logarithmic "
         f"axis. n = {count(len(rows), 'scored image')}, {len(drawn):,} drawn; cut-offs at {CUT:g}."
     )
     return [PaperFigure(*title, [chart], caption, highest=520)]
@@ -252,7 +254,7 @@ def _other_kinds(data: _Data) -> list[PaperFigure]:
     of_groups = out_of_distribution.group_histograms(
         shares, data.bins, CUT, _GROUPS, float(shares["share"].max())
     )
-    lines = ood.kind_table(data.table, DEFAULT_SCORE, CUT)
+    lines = ood.kind_table(data.table, PAPER_SCORE, CUT)
     of_kinds = [
         out_of_distribution.strips(
             ood.kind_shares(data.table, data.bins),
@@ -313,7 +315,7 @@ def _mechanism(data: _Data) -> list[PaperFigure]:
         PaperFigure(
             *titles[0],
             charts,
-            f"Images of compounds labelled {who.label} by {SCORES[DEFAULT_SCORE].title.lower()}: the label "
+            f"Images of compounds labelled {who.label} by {SCORES[PAPER_SCORE].title.lower()}: the label "
             f"in grey, {who.suspected} in orange, other predictions hatched. n = "
             f"{count(sum(int(c['n'].sum()) for c in counts), 'image')}; cut-off {CUT:g} dotted.",
         ),

@@ -51,7 +51,7 @@ def report_html(study: Study, log: ReviewLog) -> bytes:
         about_rows=study.about_rows,
         notes=study.meta.get("notes") or [],
         looks_like=LOOKS_LIKE,
-        scripts=Markup(get_plotlyjs()) if units_of else "",
+        plotly=Markup(get_plotlyjs()) if units_of else "",
         summary=_summary(accuracies, suspects, flagged),
         accuracy=accuracies,
         baselines=sections.baselines(study, known),

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from markupsafe import Markup
 
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import listed, percent
 from bnn_core.figures import confidence, overview
-from bnn_core.figures.html import Picture, pictures, plot
+from bnn_core.figures.html import Picture, Plot, pictures, plot
 from bnn_core.measures import mechanisms
 from bnn_core.measures.evaluation import certainty
 from bnn_core.measures.intervals import Interval
@@ -61,9 +60,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Plots:
-    """Plots as HTML, and the table of their numbers."""
+    """Plots, and the table of their numbers."""
 
-    plots: Sequence[Markup]
+    plots: Sequence[Plot]
     table: Table
 
 
@@ -154,13 +153,14 @@ def cutoffs(units_of: Mapping[str, Judged], num_classes: int) -> Plots:
 def cutoff_figures(
     units_of: Mapping[str, Judged], num_classes: int, cut: float
 ) -> tuple[go.Figure, go.Figure]:
-    """Right and wrong by the default score, and what every cut-off on it keeps."""
+    """Right and wrong by the units' score, and what every cut-off on it keeps."""
     names = _names(units_of)
-    low = SCORES[DEFAULT_SCORE].lowest(num_classes)
-    scale = confidence.ScoreAxis(DEFAULT_SCORE, low, 1.0, cut)
+    (score,) = {units.score for units in units_of.values()}
+    low = SCORES[score].lowest(num_classes)
+    scale = confidence.ScoreAxis(score, low, 1.0, cut)
     values = np.linspace(low, 1, _STEPS)
     histograms = {m: units.histogram(low, 1, _BINS) for m, units in units_of.items()}
-    bands = {m: units.curves(certainty(DEFAULT_SCORE, values)) for m, units in units_of.items()}
+    bands = {m: units.curves(certainty(score, values)) for m, units in units_of.items()}
     return (
         confidence.right_wrong_histograms(histograms, names, scale, log=True),
         confidence.curves(bands, names, scale, values),

@@ -31,17 +31,17 @@ from bnn_core.measures.evaluation import Kept, Selective, ratio
 USUAL_RHO = 0.25
 #: Degrees of freedom that this usual value adds.
 USUAL_FREEDOM = 4
-#: Below this many groups the interval of a share is marked `few`; and below ENOUGH groups too if
-#: fewer than FEWEST_MIXED groups have a wrong image (or a right one, whichever are fewer).
-FEWEST, FEWEST_MIXED, ENOUGH = 10, 5, 50
+#: Below this many groups the interval of a share is marked `few`; below ENOUGH groups too if it is more
+#: than TOO_WIDE times as wide as it would be if the measured spread between groups were the true one.
+FEWEST, ENOUGH, TOO_WIDE = 10, 50, 1.3
 TOO_FEW = "too few compounds"
 
 
 class Interval(NamedTuple):
     """A figure with its interval.
 
-    few: there are too few groups to measure how much groups differ. The interval still holds the
-    truth about 95 times in 100, but it is far wider than with more groups.
+    few: there are too few groups, or too few with errors, to measure how much groups differ. The
+    interval still holds the truth about 95 times in 100, but it is wide.
     """
 
     value: float
@@ -101,13 +101,13 @@ def share_intervals(
 
     right, n: (G, T) right and counted images of each group. few: see `Interval`.
     """
-    k, rest, freedom = _jeffreys(right, n)
-    tail = norm.sf(student_t.ppf((1 + level) / 2, freedom))
-    low = np.where(k > 0.5, betaincinv(k, rest, tail), np.where(np.isnan(k), np.nan, 0.0))
-    high = np.where(rest > 0.5, betaincinv(k, rest, 1 - tail), np.where(np.isnan(k), np.nan, 1.0))
-    groups = (np.asarray(n) > 0).sum(axis=0)
-    few = (groups < FEWEST) | ((_mixed(right, n) < FEWEST_MIXED) & (groups < ENOUGH))
-    return low, high, few & (groups > 0)
+    right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
+    low, high = _ends(*_jeffreys(right, n), level)
+    least, most = _ends(*_of_measured_spread(right, n), level)
+    groups = (n > 0).sum(axis=0)
+    with np.errstate(invalid="ignore"):  # nan where nothing is counted
+        wide = high - low > TOO_WIDE * (most - least)
+    return low, high, ((groups < FEWEST) | (wide & (groups < ENOUGH))) & (groups > 0)
 
 
 def share_p_value(right: np.ndarray, n: np.ndarray, target: float) -> np.ndarray:
@@ -256,6 +256,16 @@ def _mixed(right: np.ndarray, n: np.ndarray) -> np.ndarray:
     return np.minimum((n > right).sum(axis=0), (right > 0).sum(axis=0))
 
 
+def _ends(
+    k: np.ndarray, rest: np.ndarray, freedom: np.ndarray | float, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high), each (T,), of `_jeffreys`; nan where k is."""
+    tail = norm.sf(student_t.ppf((1 + level) / 2, freedom))
+    low = np.where(k > 0.5, betaincinv(k, rest, tail), np.where(np.isnan(k), np.nan, 0.0))
+    high = np.where(rest > 0.5, betaincinv(k, rest, 1 - tail), np.where(np.isnan(k), np.nan, 1.0))
+    return low, high
+
+
 def _jeffreys(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(k + 1/2, n - k + 1/2, degrees of freedom), each (T,), with the effective number of images.
 
@@ -263,16 +273,34 @@ def _jeffreys(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     """
     right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
     total = n.sum(axis=0)
-    share = ratio(right.sum(axis=0), total)
-    spread = share * (1 - share)
-    # Variance of the share, relative to that of one image.
     usual = USUAL_RHO * ratio((n**2).sum(axis=0), total**2) + ratio(1 - USUAL_RHO, total)
-    error = _squared_error(right - np.nan_to_num(share) * n, total, (n > 0).sum(axis=0))
-    measured = ratio(np.nan_to_num(error), np.nan_to_num(spread))
+    measured = _measured_variance(right, n)
     weight = np.where(np.isnan(measured), 0, np.maximum(_mixed(right, n) / 2 - 1, 0))
     relative = (weight * np.nan_to_num(measured) + usual) / (weight + 1)
-    effective = np.minimum(1 / relative, total)
-    return share * effective + 0.5, (1 - share) * effective + 0.5, weight + USUAL_FREEDOM
+    return *_beta(right, n, relative), weight + USUAL_FREEDOM
+
+
+def _of_measured_spread(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """`_jeffreys` if the measured spread between groups were the true one."""
+    return *_beta(right, n, np.nan_to_num(_measured_variance(right, n))), np.inf
+
+
+def _beta(right: np.ndarray, n: np.ndarray, relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(k + 1/2, n - k + 1/2), each (T,), from the variance of each share relative to that of one
+    image; as if images were independent where that is less."""
+    total = n.sum(axis=0)
+    share = ratio(right.sum(axis=0), total)
+    effective = 1 / np.maximum(relative, ratio(1, total))
+    return share * effective + 0.5, (1 - share) * effective + 0.5
+
+
+def _measured_variance(right: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """(T,) variance of each share over that of one image, from the spread between groups; nan where
+    all images are right or all wrong."""
+    total = n.sum(axis=0)
+    share = np.nan_to_num(ratio(right.sum(axis=0), total))
+    error = _squared_error(right - share * n, total, (n > 0).sum(axis=0))
+    return ratio(np.nan_to_num(error), share * (1 - share))
 
 
 def _squared_error(deviations: np.ndarray, total: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -49,6 +49,8 @@ _TAIL_BYTES = 8192
 #: A line of tqdm: what is done, percent, then numbers.
 _BAR = re.compile(r"(.*?):? *(\d+)%\|.*?\| *(.*)")
 _NUMBERS = re.compile(r"(\S+)/(\S+) \[[^<]*<([\d:]+|\?)")
+#: Between two lines; a bar within a bar moves the cursor up again.
+_LINE_ENDS = re.compile(r"(?:[\r\n]|\x1b\[A)+")
 #: Runners started by this process; kept so that their exit status is collected.
 _runners: list[subprocess.Popen] = []
 
@@ -83,11 +85,11 @@ class Job:
         return progress_of(last_line(self.folder / LOG))
 
 
-def submit(root: Path, words: Sequence[str], study: str, given: Path | None = None) -> Path:
+def submit(root: Path, words: Sequence[str], study: str, given: Sequence[Path] = ()) -> Path:
     """Add a job to the cache folder `root` and start the runner; returns the job's folder.
 
     words: of the command, without "bnn"; paths in them are absolute. study: name of the study that
-    it makes. given: an uploaded file or folder that the words name (or files in it); a copy is kept
+    it makes. given: uploaded files or folders that the words name (or files in them); copies are kept
     with the job until it is done or removed. Raises InputError where training is not allowed, the
     folder cannot be written, or another job that has not ended makes the same study.
     """
@@ -107,11 +109,11 @@ def submit(root: Path, words: Sequence[str], study: str, given: Path | None = No
             with suppress(FileExistsError):
                 (folder := jobs / f"{number:06d}").mkdir()
                 break
-        if given is not None:
-            job["words"] = [_kept(word, given, folder / GIVEN) for word in words]
-            copy = shutil.copytree if given.is_dir() else shutil.copy
-            (folder / GIVEN).mkdir()
-            copy(given, folder / GIVEN / given.name)
+        for path in given:
+            job["words"] = [_kept(word, path, folder / GIVEN) for word in job["words"]]
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            (folder / GIVEN).mkdir(exist_ok=True)
+            copy(path, folder / GIVEN / path.name)
     except OSError as error:
         raise InputError(f"cannot write {jobs}: {error.strerror or error}") from error
     write_json(folder / JOB, job)
@@ -205,7 +207,7 @@ def last_line(log: Path) -> str:
     try:
         with open(log, "rb") as file:
             file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            lines = re.split(r"[\r\n]+", file.read().decode(errors="replace"))
+            lines = _LINE_ENDS.split(file.read().decode(errors="replace"))
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

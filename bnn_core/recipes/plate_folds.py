@@ -3,7 +3,7 @@
 Any machine that shares the folder can run one.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import redirect_stderr
 from dataclasses import replace
@@ -36,6 +36,8 @@ PLAN = "plan.json"
 TABLE = "table.parquet"
 #: Seconds between two looks at what runs beside one another, and how many of these are shown.
 _LOOK_SECONDS, _MOST_SHOWN = 2.0, 3
+#: Share of a training that has come to its end, but has not predicted.
+_TRAINED = 0.9
 #: Seconds for which a training that another process runs is waited for.
 _PATIENCE_SECONDS = 60.0
 
@@ -208,6 +210,7 @@ def _run_beside(making: Path, device: str, jobs: int, cluster: Cluster | None) -
                 ready = ready[: max(jobs - len(running), 0)]
             for step in ready:
                 waiting.remove(step)
+                _log(making, *step).unlink(missing_ok=True)  # of a run that was cancelled
                 running[submit(_run_step, *step)] = step
             for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done:
                 index, _ = running.pop(future)
@@ -217,17 +220,24 @@ def _run_beside(making: Path, device: str, jobs: int, cluster: Cluster | None) -
                     waiting = [step for step in waiting if step[0] != index]
                 elif problem is not None:
                     raise problem
-                bar.update()
-            bar.set_postfix_str(_running_now(making, running.values()))
+            _show(bar, making, running.values(), len(waiting))
     return busy
 
 
-def _running_now(making: Path, steps: Iterable[tuple[int, str]]) -> str:
-    """How far trainings are that run beside one another, and the time that each has left."""
-    lines = [last_line(_log(making, *step)) for step in sorted(steps)]
-    shown = [progress_of(line)[1] for line in lines if line]
-    more = f"; {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
-    return "; ".join(shown[:_MOST_SHOWN]) + more
+def _show(bar: tqdm, making: Path, running: Collection[tuple[int, str]], waiting: int) -> None:
+    """Count the finished trainings and the shares of those that run beside one another, so that the
+    time left is known after minutes; say how far each is.
+
+    waiting: trainings that have not started.
+    """
+    lines = [last_line(_log(making, *step)) for step in sorted(running)]
+    shares = [min(progress_of(line)[0] or 0.0, _TRAINED) for line in lines]
+    texts = [progress_of(line)[1] for line in lines if line]
+    finished = bar.total - waiting - len(running)
+    # A training that predicts counts its images from 0 again: nothing is taken back.
+    bar.n = max(bar.n, round(finished + sum(shares), 1))
+    more = f"; {len(texts) - _MOST_SHOWN} more" if len(texts) > _MOST_SHOWN else ""
+    bar.set_postfix_str("; ".join(texts[:_MOST_SHOWN]) + more)
 
 
 def _log(making: Path, index: int, method: str) -> Path:

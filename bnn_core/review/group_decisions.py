@@ -33,7 +33,7 @@ _NAMES, _SCORES = (
         "expected_label",
         "p_suspected",
         "expected_suspected",
-        "mean_confidence",
+        "mean_signed_confidence",
         "n_images",
         "n_wrong",
         "n_suspected",

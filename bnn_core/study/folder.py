@@ -104,7 +104,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     and hardly larger.
     """
     columns = {name: _as_written(column) for name, column in table.items()}
-    arrow = pa.Table.from_pandas(pd.DataFrame(columns), preserve_index=False)
+    arrow = pa.Table.from_pandas(pd.DataFrame(columns, copy=False), preserve_index=False)
     texts = [field.name for field in arrow.schema if _is_text(field.type)]
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, use_dictionary=texts)
@@ -112,7 +112,11 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def _as_written(values: pd.Series) -> pd.Series:
     """A column with texts in the place of categories."""
-    return values.astype("str") if isinstance(values.dtype, pd.CategoricalDtype) else values
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        return values
+    # Arrow looks texts up by their numbers; pandas makes a Python object of each.
+    texts = pa.array(values, from_pandas=True).dictionary_decode()
+    return pd.Series(pd.array(texts, dtype="str"), index=values.index)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.measures.comparison import compare
 from bnn_core.measures.intervals import share_interval
 from bnn_core.measures.judged_units import independent_groups
@@ -42,9 +43,9 @@ def evaluate(
     1,000, fewer for more than 40,000 images).
 
     Returns accuracy, nll (nats), brier, ece, aurc, augrc and auroc (of errors; these three by the
-    confidence score c). Intervals are percentiles of resamples of whole groups (compounds) where
-    units are not independent, else of units; that of the accuracy is `share_interval`, as in the
-    app. auroc is nan where all units are right, or all wrong.
+    default score, the signed confidence, as in the app). Intervals are Student's t with the spread
+    over resamples of whole groups (compounds) where units are not independent, else of units; that of
+    the accuracy is `share_interval`, as in the app. auroc is nan where all units are right, or all wrong.
 
     Raises InputError for a method or a level that the study does not have, and where no unit of the
     level has a label that counts.
@@ -60,7 +61,7 @@ def evaluate(
             f"study {study.name} has no {level} with a label that counts: there is nothing to "
             "compare the predictions with"
         )
-    merits = compare({method: units}, study.classes, "confidence", repeats=repeats, seed=seed)
+    merits = compare({method: units}, study.classes, DEFAULT_SCORE, repeats=repeats, seed=seed)
     estimates = {name: Estimate(*merits.interval(name, method)[:3], len(units)) for name in MERITS}
     correct = units["correct"].to_numpy(dtype=bool)
     share = share_interval(correct, np.ones(len(units), dtype=bool), independent_groups(units))

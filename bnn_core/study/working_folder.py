@@ -47,7 +47,11 @@ def open_making(
         raise InputError(
             f"cannot write {making}: {error.strerror}; choose another --out"
         ) from error
-    write_json(begun, plain)
+    try:
+        write_json(begun, plain)
+    except BaseException:  # of a full disk: what is empty would be listed as unfinished
+        shutil.rmtree(making, ignore_errors=True)
+        raise
     return making
 
 

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from bnn_core.base.once import once
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows
+from bnn_core.measures.uncertainty import signed_confidence
 from bnn_core.suspects.batches import owned_classes
 from bnn_core.suspects.usual_errors import Terms, UsualErrors, fit_usual_errors
 
@@ -76,7 +77,8 @@ class Disagreement:
         groups = rows.iloc[first][kept].reset_index(drop=True)
         groups["n_images"] = n_images
         groups["n_wrong"] = np.bincount(codes, wrong).astype(int)
-        groups["mean_confidence"] = np.bincount(codes, rows["confidence"]) / n_images
+        sure = signed_confidence(p.max(axis=1))
+        groups["mean_signed_confidence"] = np.bincount(codes, sure) / n_images
         groups["n_units"] = n_units
         groups["unit"] = kinds[first]
         source = cls(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.suspects.suspect import Suspect
 
 #: Level of a planted fault -> level of the ranking in which it should appear.
@@ -37,7 +38,7 @@ def fault_ranks(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd
     faults of other levels are left out. A fault with several ranked rows has the best rank.
 
     Returns level, title, kind, given, true, note, rank, of (number of ranked rows), by_confidence
-    (rank by low mean confidence alone) and faults (number of different titles at the level).
+    (rank by low mean signed confidence alone) and faults (number of different titles at the level).
     """
     lines = []
     for fault in truth.to_dict("records"):
@@ -50,7 +51,7 @@ def fault_ranks(truth: pd.DataFrame, rankings: Mapping[str, pd.DataFrame]) -> pd
         rows = (ranked[keys] == pd.Series({c: fault[c] for c in keys})).all(axis=1).to_numpy()
         if not rows.any():
             continue
-        score = ranked["confidence" if level == "image" else "mean_confidence"]
+        score = ranked[DEFAULT_SCORE if level == "image" else "mean_signed_confidence"]
         title = Suspect.of(ranked[rows].iloc[0], level).title
         lines.append({
             "level": level, "title": title, "kind": fault["kind"], "given": fault["given"],

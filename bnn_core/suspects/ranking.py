@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from bnn_core.base.scores import TRAINING_MARGIN
+from bnn_core.base.scores import DEFAULT_SCORE, TRAINING_MARGIN
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows, unit_columns
 from bnn_core.study.folder import Study
 from bnn_core.suspects.disagreement import Disagreement, joined, known_probabilities
@@ -66,10 +66,10 @@ def rank(
     Returns by falling score: rank; the level's columns, compound, label; suspected, the wrong class
     that fits best; score; low, high (`score_interval`, for that class); rank_low, rank_high, 95 % of
     the resampled ranks; leading, the share of resamples in which that class leads; p_label,
-    expected_label, p_suspected, expected_suspected (from v and e_label); mean_confidence; n_images,
-    n_wrong, n_suspected (images predicted as that class); n_units and unit, what was resampled
-    (images of one well are not independent, so the interval is too narrow where this is "image");
-    second_score, second_p_label, second_p_suspected with a second opinion. Empty without the level
+    expected_label, p_suspected, expected_suspected (from v and e_label); mean_signed_confidence;
+    n_images, n_wrong, n_suspected (images predicted as that class); n_units and unit, what was
+    resampled (images of one well are not independent, so the interval is too narrow where this is
+    "image"); second_score, second_p_label, second_p_suspected with a second opinion. Empty without the level
     or with fewer than two compounds: the expectation for one compound comes from the others.
     """
     classes = list(classes)
@@ -136,8 +136,8 @@ def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     """Scored images by label quality, most suspect first.
 
     table: as for `rank`, but any metadata column may be missing. Returns row (position in `table`),
-    image_id where known, label, predicted, label_quality, p_label, confidence, and the margin in
-    training (`TRAINING_MARGIN`) where known.
+    image_id where known, label, predicted, label_quality, p_label, the signed confidence, and the margin
+    in training (`TRAINING_MARGIN`) where known.
     """
     positions = np.flatnonzero(scored_rows(table))
     rows = table.iloc[positions]
@@ -145,7 +145,7 @@ def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     out.insert(0, "row", positions)
     out["label_quality"] = label_quality(rows["p_label"], shares_of_expected(rows))
     out["p_label"] = rows["p_label"]
-    for name in ("confidence", TRAINING_MARGIN.key):
+    for name in (DEFAULT_SCORE, TRAINING_MARGIN.key):
         if name in rows:
             out[name] = rows[name]
     return out.sort_values("label_quality", kind="stable").reset_index(drop=True)
@@ -227,7 +227,7 @@ def _ranked_rows(table: pd.DataFrame, classes: list[str], level: str) -> pd.Data
     """The rows that take part at a level; no row where the table does not have it."""
     if level == "image" or level not in available_levels(table) or "compound" not in table:
         return table.iloc[:0]
-    used = {*unit_columns(table, level, classes), "confidence"}
+    used = unit_columns(table, level, classes)
     known = [table[c].notna().to_numpy() for c in {"compound", *LEVEL_COLUMNS[level]}]
     counted = np.logical_and.reduce([scored_rows(table), *known])
     return known_probabilities(table[[c for c in table if c in used]][counted], classes)

@@ -226,8 +226,9 @@ def _no_numbers(numbers: list[str], predicted: str | None) -> str:
             "probabilities of all classes (predict_proba, softmax)"
         )
     return (
-        "has no numbers besides metadata; if it has labels only, give the table of predictions "
-        "here and this table with --metadata, or samples with --samples"
+        "has no numbers besides metadata: 'bnn study plate' trains on the images of a table; for labels "
+        "of predictions in another table give that one here and this one with --metadata, or samples "
+        "with --samples"
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.methods import METHODS
-from bnn_core.base.wording import WARNING
+from bnn_core.base.wording import WARNING, Noted
 from bnn_core.measures.uncertainty import Moments, class_numbers
 from bnn_core.tables.class_columns import ClassColumns, predicted_column
 from bnn_core.tables.class_order import (
@@ -61,7 +61,7 @@ _ERRORS_EXPECTED = 6
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(Noted):
     """What a table says, checked: row i is the same image throughout.
 
     images: the columns of a study's images.parquet and `path_<channel>`; index = the table's row

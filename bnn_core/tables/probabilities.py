@@ -83,7 +83,8 @@ def checked_probabilities(
             + (f"; the probabilities are rounded to {decimals} decimals)." if decimals else ").")
         )
     p = np.clip(values, 0, 1)
-    return np.where(scaled[:, None], p / p.sum(axis=1, keepdims=True), p), notes
+    p /= np.where(scaled, p.sum(axis=1), 1)[:, None]
+    return p, notes
 
 
 def _other_sums(values: np.ndarray, off: np.ndarray, columns: Sequence[str]) -> str:

@@ -241,8 +241,9 @@ def _parsed(data: bytes, separator: str) -> tuple[pa.Table, list[int]]:
 
 
 def _has_single_quotes(data: bytes, separator: str) -> bool:
-    """Whether a cell of the first two lines stands between single quotes, and none of the header has
-    such a sign elsewhere: the classes 5' and 3' are names."""
+    """Whether cells stand between single quotes: one of the header, or all words of the line below it
+    (one alone may be a note), and none of the header has such a sign elsewhere: the classes 5' and 3'
+    are names."""
     header = _first_line(data)
     below = _first_line(data, len(header) + 1)
     if b'"' in header + below:
@@ -250,7 +251,10 @@ def _has_single_quotes(data: bytes, separator: str) -> bool:
     mark = re.escape(separator)
     quoted = re.compile(rf"(?<![^{mark}])\s*'[^']*'\s*(?![^{mark}])")
     names, cells = header.decode(), below.decode()
-    return "'" not in quoted.sub("", names) and bool(quoted.search(names) or quoted.search(cells))
+    if "'" in quoted.sub("", names):
+        return False
+    bare = quoted.sub("", cells)
+    return bool(quoted.search(names)) or (bare != cells and not re.search(r"[^\W\d]", bare))
 
 
 def _parse(

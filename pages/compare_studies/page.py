@@ -14,19 +14,23 @@ from bnn_core.figures import style, two_studies
 from bnn_core.review.two_studies import CHANGES, SIDES, TwoStudies, compare_two
 from bnn_core.study import describing
 from bnn_core.study.folder import Study
+from pages.compare_studies import cleaning
 from pages.shared import charts, choices, filters, frame, panels, studies
 from pages.shared.empty import empty
 from pages.shared.gestures import capital, scalar
 from pages.shared.scores import MORE_FIGURES
-from pages.shared.words import plain, table_height
+from pages.shared.words import as_sentence, plain, table_height
 
+CHANGED, CLEANED = "what changed", "did cleaning help?"
 DIFFER = "different predictions"
 NO_OTHER = """There is no second study of the same images. A second study can be one that was trained
 again after a review, with another seed, with other settings, or later.
 
 ```
 bnn study … --out {out}      # the command of this study, with another name
-```"""
+```
+
+After a review, export the flagged list and add `--exclude` and `--relabel` with it."""
 
 
 def page() -> None:
@@ -40,9 +44,26 @@ def page() -> None:
         empty("points", NO_OTHER.format(out=out), ":material/difference:")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        view = st.segmented_control(
+            "View",
+            (CHANGED, CLEANED),
+            default=CHANGED,
+            key="studies_view",
+            required=True,
+            bind="query-params",
+        )
         choices.restrict("with", others, others[0])
         name = st.selectbox("Compare with", others, key="with", bind="query-params", width=260)
         second = studies.opened(name)
+    if view == CLEANED:
+        cleaning.draw(first, second)
+    else:
+        draw_changes(first, second)
+
+
+def draw_changes(first: Study, second: Study) -> None:
+    """What changed from the first study to the second, by a method of each."""
+    with st.container(horizontal=True, gap="medium"):
         methods = tuple(
             choose_method(study, side) for study, side in zip((first, second), SIDES, strict=True)
         )
@@ -51,7 +72,7 @@ def page() -> None:
             studies.identity(first), studies.identity(second), methods, first, second
         )
     except InputError as error:
-        st.info(plain(error), icon=":material/difference:")
+        st.info(as_sentence(error), icon=":material/difference:")
         return
     names = (first.name, second.name)
     summary(result, names)

@@ -12,22 +12,14 @@ from pages.shared.words import plain
 
 #: Most compounds in a table.
 MOST = 12
+#: Columns: title, format of its values.
 COLUMNS = {
-    "unit": st.column_config.TextColumn("Compound"),
-    "predicted": st.column_config.TextColumn("Predicted as"),
-    "probability": st.column_config.NumberColumn(
-        "p", format="%.2f", help=f"Mean softmax of its images for that mechanism. {scores.MORE}"
-    ),
-    "unlike": st.column_config.NumberColumn(
-        "Unlike",
-        format="%d %%",
-        help="Share of the study's original images that are more like the training images. Each was "
-        f"predicted by a network that had not seen its compound. {scores.MORE}",
-    ),
-    "agreement": st.column_config.NumberColumn(
-        "Agree", format="%d %%", help="Share of its images with this prediction."
-    ),
-    "n_images": st.column_config.NumberColumn("Images"),
+    "unit": ("Compound", "{}"),
+    "predicted": ("Predicted as", "{}"),
+    "probability": ("p", "{:.2f}"),
+    "unlike": ("Unlike", "{:.0%}"),
+    "agreement": ("Agree", "{:.0%}"),
+    "n_images": ("Images", "{:,}"),
 }
 
 
@@ -56,7 +48,7 @@ def draw_new_compounds(view: OodView) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Confidently like a known mechanism**")
-        table(near, "new_known")
+        table(near)
         st.caption(
             "The surest first. Compounds more unlike the training images than "
             f"{percent(engine.UNLIKE)} of the study's original images are not listed; of known "
@@ -64,11 +56,16 @@ def draw_new_compounds(view: OodView) -> None:
         )
     with right:
         st.markdown("**Like no known mechanism**")
-        table(far, "new_none")
+        table(far)
         st.caption(
             "The most unlike the training images first: a mechanism that the study does not have, "
             "an artefact, or cells absent from training."
         )
+    st.caption(
+        "p: mean softmax of the compound's images for that mechanism. Unlike: share of the study's "
+        "original images that are more like the training images; each was predicted by a network that "
+        f"had not seen its compound. Agree: share of its images with this prediction. {scores.MORE}"
+    )
     options = list(dict.fromkeys([*near["unit"], *far["unit"]]))
     if not options:
         return
@@ -96,17 +93,12 @@ def ranked(key: str, method: str, name: str, _view: OodView) -> pd.DataFrame:
     return units.assign(unit=unit.astype(str))
 
 
-def table(units: pd.DataFrame, key: str) -> None:
+def table(units: pd.DataFrame) -> None:
     """The first compounds of a ranking."""
-    shown = [c for c in COLUMNS if units[c].notna().any()]
-    percents = {c: (100 * units[c]).round() for c in ("unlike", "agreement")}
-    st.dataframe(
-        units.assign(**percents)[shown].head(MOST),
-        hide_index=True,
-        width="stretch",
-        key=key,
-        column_config={c: COLUMNS[c] for c in shown},
-    )
+    titles = {c: title for c, (title, _) in COLUMNS.items() if units[c].notna().any()}
+    formats = {titles[c]: COLUMNS[c][1] for c in titles}
+    shown = units[list(titles)].head(MOST).rename(columns=titles)
+    st.table(shown.style.format(formats, na_rep=""), hide_index=True)
 
 
 def rows_of(table: pd.DataFrame, name: str, unit: str, units: pd.DataFrame) -> np.ndarray:

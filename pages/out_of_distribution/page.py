@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import percent
 from bnn_core.measures import out_of_distribution as ood
@@ -153,22 +154,13 @@ def overview(view: OodView) -> None:
     st.caption(
         f"Within a group every {view.words.kind} has the same weight. Click a bar to see its images."
     )
-    figures = {
-        "AUROC": "Probability that the network is surer of a known image than of one of these. 0.5 is "
-        f"chance. {scores.MORE_FIGURES}",
-        "detection": f"Share of these set aside while {percent(view.false_alarm)} of the known "
-        f"images are. Higher is better. {scores.MORE_FIGURES}",
-    }
-    table = without_none(views.separations(view.key, view.method, view))
-    st.dataframe(
-        table,
-        hide_index=True,
-        width="stretch",
-        column_config={
-            name: st.column_config.NumberColumn(format="%.3f", help=figures[name.split(",")[0]])
-            for name in table
-            if name.split(",")[0] in figures
-        },
+    table = without_none(views.separations(view.key, view.method, view)).set_index("group")
+    numbers = [name for name in table if name.startswith(("AUROC", "detection"))]
+    st.table(table.style.format("{:.3f}", subset=numbers, na_rep=""))
+    st.caption(
+        "AUROC: the probability that the network is surer of a known image than of one of these; 0.5 is "
+        f"chance. Detection: the share of these set aside while {percent(view.false_alarm)} of the "
+        f"known images are. Higher is better. {scores.MORE_FIGURES}"
     )
     cutoff.caption_false_alarms(view)
     cutoff.caption_known(view)
@@ -188,32 +180,19 @@ def which(view: OodView) -> None:
         f"Best here: **{SCORES[best['score']].title}** of "
         f"**{names(view.study)[best['method']]}**, AUROC {best['auroc']:.3f}."
     )
+    titles = {"auroc": "AUROC, all", "fpr95": "FPR95, all", "detection": "detection, all"}
+    titles |= {name: f"AUROC, {name}" for name in ood.SUBSETS if name != "all"}
     renamed = comparison.assign(
-        method=comparison["method"].map(names(view.study)),
+        method=[method_of(key).short for key in comparison["method"]],
         score=[SCORES[key].title for key in comparison["score"]],
-    )
-    st.dataframe(
-        renamed,
-        hide_index=True,
-        width="stretch",
-        column_config={
-            "method": "Network",
-            "score": "Score",
-            **{
-                name: st.column_config.NumberColumn(words, format="%.3f", help=scores.MORE_FIGURES)
-                for name, words in (
-                    ("auroc", "AUROC, all"),
-                    ("fpr95", "FPR95, all"),
-                    ("detection", "detection, all"),
-                    *((n, f"AUROC, {n}") for n in ood.SUBSETS if n != "all"),
-                )
-            },
-        },
-    )
+    ).rename(columns={"method": "Network", "score": "Score", **titles})
+    numbers = [name for name in renamed if name in titles.values()]
+    st.table(renamed.set_index("Network").style.format("{:.3f}", subset=numbers, na_rep=""))
     st.caption(
         f"Means over the {view.words.kinds}, each with the same weight. The best of many "
         "scores on the same images looks slightly too good: a difference in the third decimal "
-        "means nothing. The standard network has no samples, so it has no scores of the variance."
+        "means nothing. The standard network has no samples, so it has no scores of the variance. "
+        f"{scores.MORE_FIGURES}"
     )
 
 

@@ -196,8 +196,8 @@ def levels(study: Study) -> None:
         )
         st.caption(
             "Share right, 95 % interval, counts. Images of one compound are not independent, so whole "
-            "compounds are the units of the intervals. *Too few compounds*: fewer than 10, or errors "
-            "in fewer than 5. How much compounds differ is then unknown and the interval is wide."
+            "compounds are the units of the intervals. *Too few compounds*: fewer than 10, or too few "
+            "with errors to measure how much compounds differ. The interval is then wide."
         )
 
 

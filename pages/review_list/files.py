@@ -1,4 +1,4 @@
-"""The review list as files: export and import; the effect of training on it."""
+"""The review list as files: export and import."""
 
 import shlex
 import tempfile
@@ -11,20 +11,18 @@ import streamlit as st
 
 from bnn_core.base import roots
 from bnn_core.base.errors import InputError
-from bnn_core.base.wording import be, count, percent
+from bnn_core.base.wording import be, count
 from bnn_core.figures.paper import paper_html
 from bnn_core.figures.report import report_html
 from bnn_core.measures.prediction_sets import LEVEL
 from bnn_core.review import exporting
-from bnn_core.review.before_after import CleaningEffect, compare_cleaned
 from bnn_core.review.corrected_labels import corrected_labels
 from bnn_core.review.importing import FlagImport, Replacing, import_flags
 from bnn_core.review.log import Event, ReviewLog
 from bnn_core.review.short_list import short_list, workbook_bytes
 from bnn_core.study.folder import Study
-from pages.shared import choices, possible, reviewer, studies
+from pages.shared import possible, reviewer
 from pages.shared.commands import command
-from pages.shared.empty import empty
 from pages.shared.flagging import decision_words, review_log
 from pages.shared.words import plain, without_none
 
@@ -96,13 +94,25 @@ def draw_export(study: Study) -> None:
         "Opens without this app and without a network; print it from the browser.",
         command("report", study.name, "--paper"),
     )
+    _draw_training(study)
+
+
+def _draw_training(study: Study) -> None:
+    """How to train again with the decisions, and to see what that changed."""
     st.markdown(
-        "To train again with the reviewed labels, add the exported list to the command that made "
-        "the study:"
+        "**Train again with the decisions**: choose the table of this study again under *Your data*; "
+        "a button there uses the decisions. Or add the exported list to the command that made the "
+        "study:"
     )
     name = shlex.quote(f"{study.name}-flagged.csv")
     st.code(
         f"bnn study … --exclude {name} --relabel {name} --out …", language="bash", wrap_lines=True
+    )
+    st.page_link(
+        "compare_studies/page.py",
+        label="Did cleaning help? Compare the two studies",
+        icon=":material/difference:",
+        query_params={"studies_view": "did cleaning help?"},
     )
 
 
@@ -260,68 +270,3 @@ def read_uploaded_list(name: str, content: bytes, study: Study, who: str) -> Fla
             raise InputError(str(error).replace(str(file), file.name)) from None
     imported.problems[:] = [problem.replace(str(file), file.name) for problem in imported.problems]
     return imported
-
-
-def draw_cleaning(study: Study) -> None:
-    """This study compared with another on the same images, on those without a decision."""
-    others = studies.overlapping(study)
-    if not others:
-        empty(
-            "points",
-            "There is no second study of the same images. Export the flagged list and train again "
-            "with `--exclude` and `--relabel` into another `--out`. This page then compares the "
-            "two on the images without a decision.",
-            ":material/compare_arrows:",
-        )
-        return
-    choices.restrict("cleaned", others, others[0])
-    name = st.selectbox("Compare with", others, key="cleaned", bind="query-params", width=320)
-    pair = sorted((study, studies.opened(name)), key=lambda s: str(s.meta["created"]))
-    st.caption(f"Before: {plain(pair[0].name)}. After: {plain(pair[1].name)} (made later).")
-    try:
-        effect = _effect(*(studies.identity(s) for s in pair), *pair)
-    except InputError as error:
-        st.info(plain(error), icon=":material/compare_arrows:")
-        return
-    draw_effect(effect)
-
-
-def draw_effect(effect: CleaningEffect) -> None:
-    """The difference on untouched images first, the difference on all images beside it."""
-    flattering = effect.flattering
-    left, right = st.columns(2, gap="large")
-    left.metric(
-        "On untouched images, after",
-        f"{percent(effect.after, 1)}",
-        f"{100 * effect.difference.value:+.1f} points",
-        border=True,
-    )
-    right.metric(
-        "On all scored images of each study, after",
-        f"{percent(flattering.after, 1)}",
-        f"{100 * (flattering.after - flattering.before):+.1f} points",
-        delta_color="off",
-        border=True,
-    )
-    left.markdown(plain(effect.sentence()))
-    right.markdown(
-        f"{flattering.n_before:,} images before, {flattering.n_after:,} after. This "
-        "number is too good: removing hard images from the test raises it without any learning. "
-        "Read it only together with the number on the left."
-    )
-    if effect.other_picture:
-        st.caption(
-            f"{count(effect.other_picture, 'image')} {be(effect.other_picture)} omitted "
-            "because the pictures differ."
-        )
-    if effect.other_settings:
-        st.warning(
-            "The two studies also differ in "
-            f"{plain(', '.join(effect.other_settings))}. A gain may come from that.",
-            icon=":material/warning:",
-        )
-
-
-@st.cache_resource(max_entries=8, show_spinner="Comparing")
-def _effect(one: str, two: str, _before: Study, _after: Study) -> CleaningEffect:
-    return compare_cleaned(_before, _after)

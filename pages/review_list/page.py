@@ -1,4 +1,4 @@
-"""Review list: flagged images, decisions and their history, export, import, effect of cleaning."""
+"""Review list: flagged images, decisions and their history, export, import."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from pages.shared.flagging import decisions, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain, table_height, without_none
 
-VIEWS = ("List", "History", "Export and import", "Did cleaning help?")
+VIEWS = ("List", "History", "Export and import")
 #: Kinds of flagged images, beside the decisions.
 ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
 #: How they are shown.
@@ -59,11 +59,9 @@ def page() -> None:
         flagged_list(study)
     elif view == "History":
         history.draw(study)
-    elif view == "Export and import":
+    else:
         files.draw_export(study)
         files.draw_import(study)
-    else:
-        files.draw_cleaning(study)
 
 
 @frame.fragment

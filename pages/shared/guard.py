@@ -1,9 +1,14 @@
-"""Protection of the app in a network: allowed hosts and security headers."""
+"""Protection of the app in a network: allowed hosts and origins, and security headers."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Streamlit's page runs inline scripts, and its components come as blobs.
@@ -48,13 +53,39 @@ class SafeHeaders:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+class OwnOrigin:
+    """ASGI middleware: 403 for a request from another site's page.
+
+    Streamlit refuses its WebSocket too, but first asks a server outside for the address of this machine,
+    and answers nobody meanwhile. names: host names of this server, with "*" as in a shell.
+    """
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]):
+        self.app, self.names = app, [name.lower() for name in names]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asks = scope["type"] in ("http", "websocket")
+        origin = Headers(scope=scope).get("origin") if asks else None
+        if origin is None or self._is_own(origin):
+            await self.app(scope, receive, send)
+        else:
+            await PlainTextResponse("this page is of another site\n", 403)(scope, receive, send)
+
+    def _is_own(self, origin: str) -> bool:
+        try:
+            host = urlsplit(origin).hostname
+        except ValueError:
+            return False
+        return host is not None and any(fnmatchcase(host, name) for name in self.names)
+
+
 def middleware() -> list[Middleware]:
-    """For `st.App`: the headers, and a check of the Host header."""
+    """For `st.App`: the headers, and checks of the Host and Origin headers."""
+    names = st.get_option("server.allowedHosts") or ["*"]
     # Starlette writes an IPv6 address in brackets, Streamlit without.
-    allowed = [
-        f"[{host}]" if ":" in host else host for host in st.get_option("server.allowedHosts")
-    ] or ["*"]
+    allowed = [f"[{name}]" if ":" in name else name for name in names]
     return [
         Middleware(SafeHeaders),
+        Middleware(OwnOrigin, names=names),
         Middleware(TrustedHostMiddleware, allowed_hosts=allowed, www_redirect=False),
     ]

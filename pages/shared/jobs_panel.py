@@ -30,17 +30,25 @@ def button(
     words: Sequence[str],
     study: str,
     key: str,
-    given: Path | None = None,
+    given: Sequence[Path] = (),
     *,
     adds: bool = False,
 ) -> None:
     """The button that adds the command `bnn <words>` to the queue.
 
     study: name of the study that the command makes; the user confirms that it replaces an existing
-    one, unless the command only adds to it (adds). given: an uploaded file or folder that the job
+    one, unless the command only adds to it (adds). given: uploaded files or folders that the job
     keeps until it ends. Draws nothing where this server does not train.
     """
     if not roots.may_train():
+        return
+    if problem := st.session_state.pop(f"{key}_problem", None):
+        st.error(plain(problem), icon=":material/error:")
+    if any(job.study == study and job.state not in jobs.FINAL for job in _jobs()):
+        st.info(
+            f"**{plain(study)}** is in the queue. Its progress is in the sidebar of every page.",
+            icon=":material/hourglass_top:",
+        )
         return
     exists = not adds and study in {entry.name for entry in studies.entries()}
     replace = exists and st.checkbox(f"Replace the study “{plain(study)}”", key=f"{key}_replace")
@@ -56,13 +64,11 @@ def button(
         on_click=_submit,
         args=((*words, *(["--force"] if replace else [])), study, key, given),
     )
-    if problem := st.session_state.pop(f"{key}_problem", None):
-        st.error(plain(problem), icon=":material/error:")
 
 
 def draw() -> None:
     """The queue of this cache folder, in the sidebar of every page; nothing while it is empty."""
-    queue = jobs.list_jobs(cache_root())
+    queue = _jobs()
     if queue:
         active = any(job.state in (jobs.WAITING, jobs.RUNNING) for job in queue)
         st.fragment(_queue, run_every=_EVERY_SECONDS if active else None)(
@@ -73,7 +79,7 @@ def draw() -> None:
 
 def _queue(before: tuple[tuple[str, str], ...], opening: bool) -> None:
     """before: (number, state) of the jobs when the page was drawn; opening: whether it opens a study."""
-    queue = jobs.list_jobs(cache_root())
+    queue = _jobs()
     with st.container(key="jobs", gap="xsmall"):
         for job in queue:
             _draw_job(job)
@@ -85,6 +91,10 @@ def _queue(before: tuple[tuple[str, str], ...], opening: bool) -> None:
             if job.state in (jobs.DONE, jobs.FAILED) and states.get(job.folder.name) != job.state:
                 st.toast(f"{_TITLES[job.state]}: {plain(job.study)}", icon=":material/science:")
         st.rerun()  # a new study is in the menu, and the clock may stop
+
+
+def _jobs() -> list[jobs.Job]:
+    return jobs.list_jobs(cache_root())
 
 
 def _draw_job(job: jobs.Job) -> None:
@@ -120,7 +130,7 @@ def _draw_job(job: jobs.Job) -> None:
             small_button("Cancel", jobs.cancel, root, job.folder)
 
 
-def _submit(words: tuple[str, ...], study: str, key: str, given: Path | None) -> None:
+def _submit(words: tuple[str, ...], study: str, key: str, given: Sequence[Path]) -> None:
     try:
         jobs.submit(cache_root(), words, study, given)
     except InputError as error:

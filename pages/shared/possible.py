@@ -28,7 +28,7 @@ def pick() -> float:
         format_func=lambda level: percent(level),
         width="content",
         help="The set holds the label of a new image, or of a new compound, with this chance. "
-        "[More in Help](help#questions)",
+        "[More in Help](help?about=classes)",
     )
 
 

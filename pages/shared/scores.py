@@ -19,9 +19,9 @@ from pages.shared import choices, studies
 from pages.shared.filters import SCORE
 
 #: End of every explanation of a score, of a figure of merit, of a cut-off.
-MORE = "[More in Help](help#scores)"
-MORE_FIGURES = "[More in Help](help#glossary)"
-MORE_CUTOFFS = "[More in Help](help#questions)"
+MORE = "[More in Help](help?about=scores)"
+MORE_FIGURES = "[More in Help](help?about=glossary)"
+MORE_CUTOFFS = "[More in Help](help?about=cut-off)"
 #: State of a page that uses the score: whether it uses the cut-off too.
 SHOWN = "_score_shown"
 

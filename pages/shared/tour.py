@@ -27,7 +27,7 @@ def draw(study: Study, introduced: bool = True) -> None:
     ranked = rankings.ranking(study, "compound")
     if ranked.empty:
         return
-    ranked = ranked.assign(unsure=ranked["mean_confidence"].rank(method="min"))
+    ranked = ranked.assign(unsure=ranked["mean_signed_confidence"].rank(method="min"))
     planted = ranked[ranked["compound"] == inactive_compound(study.truth)]
     row = (planted if len(planted) else ranked).iloc[0]
     compound = str(row["compound"])

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from bnn_core.base.scores import TRAINING_MARGIN
+from bnn_core.base.scores import DEFAULT_SCORE, SCORES, TRAINING_MARGIN
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
 from pages.shared import filters, flagging, frame, panels, rankings, scores
@@ -20,7 +20,7 @@ _FIRST = (
     "decision",
     "image_id",
     "p_label",
-    "confidence",
+    DEFAULT_SCORE,
 )
 
 
@@ -117,6 +117,6 @@ def _columns() -> dict[str, object]:
         "label_quality": number("Label quality", format="%.4f"),
         TRAINING_MARGIN.key: number(TRAINING_MARGIN.name, format="%.2f", help=TRAINING_MARGIN.help),
         "p_label": number("Probability of the label", format="%.4f"),
-        "confidence": number("Confidence c", format="%.3f", help=scores.MORE),
+        DEFAULT_SCORE: number(SCORES[DEFAULT_SCORE].name, format="%.3f", help=scores.MORE),
         "decision": st.column_config.Column("Decision", help="From the review list."),
     }

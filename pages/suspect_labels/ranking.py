@@ -31,7 +31,7 @@ as to the label. **Below 0**: more similar to the label. Low *confidence* alone 
 
 The interval comes from resampling wells (or images) and compounds. It is wide for few wells. The
 share of false alarms among high scores is *not* estimated: read the explanations.
-[More in Help](help#scores)"""
+[More in Help](help?about=suspects)"""
 
 
 def index_in_address(shown: pd.DataFrame) -> int:
@@ -123,7 +123,7 @@ def _cells(shown: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
                     shown["rank_low"], shown["rank_high"], sure, strict=True
                 )
             ],
-            "confidence": shown["mean_confidence"],
+            "confidence": shown["mean_signed_confidence"],
         }
     )
 
@@ -133,7 +133,7 @@ def _columns(level: str) -> dict[str, object]:
     text, number = st.column_config.Column, st.column_config.NumberColumn
     return {
         "rank": number("Rank", width=46),
-        "title": text(level.capitalize(), width=112, pinned=True),
+        "title": text(level.capitalize(), width=112),
         "label": text("Given label", width=108),
         "suspected": text(
             "Most similar class",
@@ -160,10 +160,10 @@ def _columns(level: str) -> dict[str, object]:
             help="Range of ranks when wells and compounds are resampled.",
         ),
         "confidence": number(
-            "Mean c",
+            "Mean signed c",
             width=58,
             format="%.2f",
-            help="Mean confidence. Low confidence alone is no sign of a wrong label. "
+            help="Mean signed confidence. Low confidence alone is no sign of a wrong label. "
             f"{scores.MORE}",
         ),
         "decision": text(

@@ -52,10 +52,12 @@ def draw() -> None:
             ask.get("images"),
         )
     except InputError as error:
-        st.error(as_sentence(forms.say(str(error), FIELDS, table)), icon=":material/error:")
+        forms.refuse(forms.say(str(error), FIELDS, table))
         return
     preview(features)
     forms.offer_training("features", table, ask, "The same by command:")
+    forms.how_read(features, FIELDS)
+    forms.class_table(features.table, "rows")
 
 
 def table_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] | None:
@@ -86,7 +88,7 @@ def table_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] | 
 
 def fields(to_learn: bool) -> dict[str, str]:
     """The filled fields: flag -> text."""
-    left, middle, right = forms.three_columns(folded=not to_learn)
+    left, middle, right = forms.three_columns()
     ask = {
         "label": left.text_input(
             FIELDS["label"], key="features_label", help="Default: label, else moa."
@@ -163,8 +165,8 @@ def preview(features: FeatureTable) -> None:
         f"classes, {counted['group'].nunique():,} groups** to leave out.",
         icon=":material/check:",
     )
-    forms.notes(features.doubts, features.notes)
-    forms.class_table(table, "rows")
+    forms.warnings(features, FIELDS)
+    forms.warn_of_lone_groups(table, "rows")
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the table")

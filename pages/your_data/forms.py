@@ -16,16 +16,18 @@ from bnn_core.base import roots
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import write_bytes
-from bnn_core.base.wording import WARNING
+from bnn_core.base.wording import WARNING, Noted, count
 from bnn_core.datasets.plates import source_name
+from bnn_core.review import exporting
+from bnn_core.study.catalogue import cache_root
 from bnn_core.tables.arrays import ARRAY_ENDINGS
 from bnn_core.tables.columns import IMAGE_ENDINGS, map_columns
 from bnn_core.tables.reading import TABLE_ENDINGS, read_table
-from pages.shared import jobs_panel
+from pages.shared import flagging, jobs_panel, studies
 from pages.shared.words import as_sentence, plain, table_height
 
 #: Flags of lists, typed with commas, and flags of paths.
-LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata")
+LISTS, PATHS = ("map", "features"), ("images", "layout", "metadata", "exclude", "relabel", "out")
 #: Image files that are checked, spread over the table: a network folder is slow.
 LOOKED_FOR = 200
 
@@ -43,16 +45,17 @@ FIELDS = {
 }
 #: Title of the folded fields.
 FOLDED = "Choose columns and files yourself"
+#: Title of the notes on what was read.
+HOW_READ = "How it was read"
 READ_ONLY = (
     "This server only shows studies. Make studies in a terminal on the machine itself, with "
     "`bnn import` or `bnn study`."
 )
 
 
-def three_columns(*, folded: bool) -> list[DeltaGenerator]:
-    """Places for the fields of a form, in an expander where they are rarely needed."""
-    place = st.expander(FOLDED) if folded else st.container()
-    return place.columns(3, gap="medium")
+def three_columns() -> list[DeltaGenerator]:
+    """Places for the fields of a form, folded: they are rarely needed."""
+    return st.expander(FOLDED).columns(3, gap="medium")
 
 
 def ask_control(where: DeltaGenerator, key: str, noun: str, unset: str = "none") -> str:
@@ -191,6 +194,46 @@ def offer_training(kind: str, table: Path, ask: Mapping[str, str], about_command
         key=f"{kind}_train",
         about_command=about_command,
     )
+    offer_training_again(kind, table, ask)
+
+
+def offer_training_again(kind: str, table: Path, ask: Mapping[str, str]) -> None:
+    """The button that trains with the decisions on the study of the same name, into another study."""
+    name = source_name(table)
+    try:
+        study = studies.opened(name)
+    except InputError:
+        return
+    decided = flagging.decisions(study)["decision"].value_counts()
+    excluded, relabelled = (int(decided.get(word, 0)) for word in ("exclude", "relabel"))
+    if not excluded + relabelled:
+        return
+    content = exporting.export_bytes(study, flagging.review_log())
+    reviewed = _session_folder() / short_digest(content) / f"{name}-flagged.csv"
+    if not reviewed.is_file():
+        write_bytes(reviewed, content)
+    again = f"{name}-cleaned"
+    st.header("With your decisions", anchor=False)
+    st.markdown(
+        f"The study “{plain(name)}” has {count(excluded, 'excluded image')} and "
+        f"{count(relabelled, 'relabelled image')}. The new study is “{plain(again)}”; *Compare "
+        "studies* shows what changed."
+    )
+    offer(
+        "Train again with the decisions",
+        lambda path: ["study", kind, path],
+        table,
+        {
+            **ask,
+            "exclude": str(reviewed),
+            "relabel": str(reviewed),
+            "out": str(cache_root() / again),
+        },
+        study=again,
+        key=f"{kind}_again",
+        about_command="The same by command, with the exported list:",
+        reviewed=reviewed,
+    )
 
 
 def offer(
@@ -203,12 +246,13 @@ def offer(
     key: str,
     about_command: str,
     adds: bool = False,
+    reviewed: Path | None = None,
 ) -> None:
     """The button that runs a command on this machine, and its text for another one.
 
     command: the words without "bnn" and flags, from the path of the table. The job works in another
     folder, so its paths are absolute; the name of a link stays. study, key, adds: of
-    `jobs_panel.button`.
+    `jobs_panel.button`. reviewed: the list of decisions that the flags name.
     """
     paths = {
         flag: ";".join(str(roots.typed_path(path).absolute()) for path in paths_of(ask[flag]))
@@ -216,7 +260,8 @@ def offer(
         if flag in ask
     }
     words = with_flags(command(str(table.absolute())), {**ask, **paths})
-    jobs_panel.button(label, words, study, key, _given(table), adds=adds)
+    uploads = [path for path in (_given(table), reviewed) if path is not None]
+    jobs_panel.button(label, words, study, key, uploads, adds=adds)
     st.markdown(about_command)
     shown = {
         flag: ";".join(shown_path(roots.typed_path(path)) for path in paths_of(text))
@@ -231,13 +276,18 @@ def offer(
     )
 
 
-def notes(doubts: Sequence[str], notes: Sequence[str]) -> None:
-    """What a reader should check, as warnings, and the other notes on what was read."""
-    for doubt in doubts:
-        st.warning(as_sentence(doubt.removeprefix(WARNING)), icon=":material/warning:")
-    for note in notes:
-        if note not in doubts:
-            st.markdown(f"- {as_sentence(note)}")
+def warnings(read: Noted, fields: Mapping[str, str]) -> None:
+    """What a reader should check. fields: as in `say`."""
+    for doubt in read.doubts:
+        st.warning(as_sentence(say(doubt.removeprefix(WARNING), fields)), icon=":material/warning:")
+
+
+def how_read(read: Noted, fields: Mapping[str, str], *first: str) -> None:
+    """The other notes on what was read, folded: they ask for nothing. first: lines before them."""
+    lines = [*first, *(note for note in read.notes if note not in read.doubts)]
+    if lines:
+        with st.expander(f"{HOW_READ} ({count(len(lines), 'note')})"):
+            st.markdown("\n".join(f"- {as_sentence(say(line, fields))}" for line in lines))
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:
@@ -249,10 +299,9 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
     return (status.st_mtime_ns, status.st_size)
 
 
-def class_table(table: pd.DataFrame, rows: str) -> None:
-    """The first rows of a table, and how many `rows` and groups each class has."""
-    counted = table[table["role"] == "scored"]
-    per_class = counted.groupby("label").agg(rows=("image_id", "size"), groups=("group", "nunique"))
+def warn_of_lone_groups(table: pd.DataFrame, rows: str) -> None:
+    """The classes of one group, whose `rows` are predicted by networks without the class."""
+    per_class = _per_class(table)
     alone = per_class.index[per_class["groups"] == 1]
     if len(alone):
         st.warning(
@@ -261,6 +310,11 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
             "separately.",
             icon=":material/warning:",
         )
+
+
+def class_table(table: pd.DataFrame, rows: str) -> None:
+    """The first rows of a table, and how many `rows` and groups each class has."""
+    per_class = _per_class(table)
     left, right = st.columns([2, 1], gap="medium")
     first_rows(left, table)
     right.dataframe(
@@ -271,10 +325,21 @@ def class_table(table: pd.DataFrame, rows: str) -> None:
     )
 
 
+def _per_class(table: pd.DataFrame) -> pd.DataFrame:
+    counted = table[table["role"] == "scored"]
+    return counted.groupby("label").agg(rows=("image_id", "size"), groups=("group", "nunique"))
+
+
 def first_rows(where: st.delta_generator.DeltaGenerator, table: pd.DataFrame) -> None:
     """The first rows of a table, without its empty columns."""
     head = table.head(8).dropna(axis=1, how="all")
     where.dataframe(head, height=table_height(len(head), 320))
+
+
+def refuse(text: str) -> None:
+    """A message of `say` as an error. Where it names a field, also where that is."""
+    where = f" The fields are in “{FOLDED}”." if "“" in text else ""
+    st.error(as_sentence(text) + where, icon=":material/error:")
 
 
 def say(text: str, fields: Mapping[str, str], path: Path | None = None) -> str:

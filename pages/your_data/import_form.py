@@ -90,10 +90,11 @@ def draw() -> None:
         predictions = understood(str(table), _stamps(table, options), options)
         folder = image_folder(predictions, table, extra["image_root"])
     except InputError as error:
-        st.error(as_sentence(say(error, table)), icon=":material/error:")
+        forms.refuse(say(error, table))
         return
     preview(predictions, folder)
     make(table, options, extra, predictions)
+    details(predictions)
 
 
 def ask_options() -> tuple[ImportOptions, dict]:
@@ -212,21 +213,25 @@ def preview(predictions: Predictions, folder: Path | None) -> None:
         ),
         icon=":material/check:",
     )
-    st.markdown(f"Columns: {plain(predictions.understood)}.")
     if folder:
         existing, looked = images_found(predictions, folder, forms.LOOKED_FOR)
         st.markdown(
-            f"- Folder of the images: {plain(str(folder))}. {existing:,} of {looked:,} checked files exist."
+            f"Folder of the images: {plain(str(folder))}. {existing:,} of {looked:,} checked files exist."
         )
     elif predictions.channels or images["path"].notna().any():
         st.markdown(
-            "- The image files of the table do not exist here, so the study will have no "
-            f"pictures. Enter their folder under “{FIELDS['image-root']}”."
+            "The image files of the table do not exist here, so the study will have no "
+            f"pictures. Enter their folder under “{FIELDS['image-root']}” in “{forms.FOLDED}”."
         )
     else:
-        st.markdown("- The table names no image files, so the study will have no pictures.")
-    for note in predictions.notes:
-        st.markdown(f"- {as_sentence(forms.say(note, FIELDS))}")
+        st.markdown("The table names no image files, so the study will have no pictures.")
+    forms.warnings(predictions, FIELDS)
+
+
+def details(predictions: Predictions) -> None:
+    """How the table was read, its first rows, and the images of each class."""
+    images = predictions.images
+    forms.how_read(predictions, FIELDS, f"columns: {predictions.understood}")
     left, side = st.columns([2, 1], gap="medium")
     shown = images if images["fold"].nunique() > 1 else images.drop(columns="fold")
     forms.first_rows(left, shown)
@@ -267,8 +272,8 @@ def make(table: Path, options: ImportOptions, extra: dict, predictions: Predicti
     except InputError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    st.caption("The same by command:")
-    st.code(command(table, options, extra, name), language="bash", wrap_lines=True)
+    with st.expander("The same by command"):
+        st.code(command(table, options, extra, name), language="bash", wrap_lines=True)
     if not go:
         return
     with st.status(
@@ -311,6 +316,7 @@ def command(table: Path, options: ImportOptions, extra: dict, name: str) -> str:
 def say(error: InputError, table: Path | None) -> str:
     """The error's line in the page's words."""
     message = str(error).replace("'bnn study features'", "“Measured features” above")
+    message = message.replace("'bnn study plate'", "“Your own images” above")
     return forms.say(message, FIELDS, table)
 
 

@@ -92,9 +92,11 @@ def _plates(study: Study) -> None:
         st.markdown(
             f"- {count(len(known), 'plate')} that the study already has: {plain(listed(known))}"
         )
-    forms.notes(plates.doubts, plates.notes)
+    forms.warnings(plates, plate_form.FIELDS)
     if plate_form.files_exist(plates) and len(rows):
         _offer(study, source, name, ask | options)
+    forms.how_read(plates, plate_form.FIELDS)
+    _first_rows(rows)
 
 
 def _rows(study: Study) -> None:
@@ -117,9 +119,11 @@ def _rows(study: Study) -> None:
         _refuse(error, source)
         return
     _say(rows, "", "row")
-    forms.notes(features.doubts, features.notes)
+    forms.warnings(features, features_form.FIELDS)
     if len(rows):
         _offer(study, source, name, ask | options)
+    forms.how_read(features, features_form.FIELDS)
+    _first_rows(rows)
 
 
 def _chosen(
@@ -160,7 +164,7 @@ def _options(
     out = middle.text_input(
         FIELDS["out"],
         key="new_out",
-        placeholder=study.name,
+        placeholder=f"added to {study.name}",
         help="Default: the set is added to this study. With a name the study stays as it is.",
     ).strip()
     out_is_good = _is_good(middle, _demand_name_of_study, out)
@@ -229,6 +233,11 @@ def _say(rows: pd.DataFrame, where: str, noun: str) -> None:
         f"{', '.join(parts)}.",
         icon=":material/check:",
     )
+
+
+def _first_rows(rows: pd.DataFrame) -> None:
+    if not len(rows):
+        return
     shown = rows.drop(columns=["group", "source", "content_hash"], errors="ignore")
     shown = shown.assign(role=shown["role"].replace(ROLES))
     forms.first_rows(st.container(), shown)
@@ -252,7 +261,7 @@ def _offer(study: Study, source: Path, name: str, ask: dict[str, str]) -> None:
 
 def _refuse(error: InputError, source: Path) -> None:
     text = forms.say(str(error), plate_form.FIELDS | features_form.FIELDS | FIELDS, source)
-    st.error(as_sentence(_without_command(text)), icon=":material/error:")
+    forms.refuse(_without_command(text))
 
 
 def _without_command(text: str) -> str:

@@ -52,8 +52,27 @@ def draw() -> None:
         )
         return
     plates = read(source, ask, to_learn=True)
-    if plates is not None and preview(plates):
-        forms.offer_training("plate", source, ask, ABOUT_COMMAND)
+    if plates is None:
+        return
+    if preview(plates):
+        forms.offer_training("plate", source, ask | {"preset": pick_preset()}, ABOUT_COMMAND)
+    forms.how_read(plates, FIELDS)
+    forms.class_table(plates.table, "images")
+
+
+def pick_preset() -> str:
+    """The menu of presets."""
+    epochs = ", ".join(
+        f"{name} {preset['standard'].epochs} and {preset['vi'].epochs}"
+        for name, preset in PLATE_PRESETS.items()
+    )
+    return st.selectbox(
+        "Preset",
+        list(PLATE_PRESETS),
+        key="plate_preset",
+        width=220,
+        help=f"Epochs of the standard and the Bayesian network: {epochs}. Time grows with them.",
+    )
 
 
 def source_and_fields(*, to_learn: bool) -> tuple[Path | None, dict[str, str]] | None:
@@ -110,16 +129,13 @@ def read(source: Path, ask: dict[str, str], *, to_learn: bool) -> PlateTable | N
             st.code("\n".join(lines).replace(str(source), forms.shown_path(source)), language=None)
         return _read(str(source), stamps(source, ask), tuple(sorted(ask.items())), to_learn)
     except InputError as error:
-        st.error(as_sentence(forms.say(str(error), FIELDS, source)), icon=":material/error:")
+        forms.refuse(forms.say(str(error), FIELDS, source))
         return None
 
 
 def ask_of_images(to_learn: bool, folder: bool) -> dict[str, str]:
-    """Fields that a table and a folder need, and that of a table alone: flag -> text.
-
-    New plates are read like the study's, so their fields are folded.
-    """
-    left, middle, right = forms.three_columns(folded=not to_learn)
+    """Fields that a table and a folder need, and that of a table alone: flag -> text."""
+    left, middle, right = forms.three_columns()
     ask = {
         "label": left.text_input(
             FIELDS["label"], key="plate_label", help="Default: label, else moa."
@@ -132,7 +148,6 @@ def ask_of_images(to_learn: bool, folder: bool) -> dict[str, str]:
             help="Default: the compound. A network that was trained without a group predicts all "
             "images of the group.",
         )
-        ask["preset"] = left.selectbox("Preset", list(PLATE_PRESETS), key="plate_preset")
     if not folder:
         ask["images"] = left.text_input(
             FIELDS["images"], key="plate_images", help="Default: the folder of the table."
@@ -201,10 +216,9 @@ def preview(plates: PlateTable) -> bool:
         + (f"; channels {plain(', '.join(plates.channels))}." if plates.channels else "."),
         icon=":material/check:",
     )
-    forms.notes(plates.doubts, plates.notes)
-    exist = files_exist(plates)
-    forms.class_table(table, "images")
-    return exist
+    forms.warnings(plates, FIELDS)
+    forms.warn_of_lone_groups(table, "images")
+    return files_exist(plates)
 
 
 def files_exist(plates: PlateTable) -> bool:
@@ -214,11 +228,11 @@ def files_exist(plates: PlateTable) -> bool:
         st.error(
             f"**{len(missing):,} of {looked:,} checked files are missing**, such as "
             + ", ".join(f"{plain(file)} (row {row})" for row, file in missing[:MOST_MISSING])
-            + f". Enter the folder under “{FIELDS['images']}”.",
+            + f". Enter the folder under “{FIELDS['images']}” in “{forms.FOLDED}”.",
             icon=":material/error:",
         )
     else:
-        st.markdown(f"- All {looked:,} checked files exist.")
+        st.markdown(f"All {looked:,} checked files exist.")
     return len(missing) < looked
 
 

@@ -99,12 +99,16 @@ def test_texts_of_charts_can_be_read_in_both_themes(tab, full):
     assert min(tab.evaluate(CHART_CONTRAST)) >= 4.5
 
 
-def test_a_chart_beside_images_is_not_squeezed_in_a_narrow_window(tab, full):
+def test_charts_and_tables_fit_a_narrow_window(tab, full):
     tab.set_viewport_size({"width": 900, "height": 800})
     tab.goto("/mechanisms?study=full")
     chart = tab.locator(".js-plotly-plot").first
     chart.locator(".xtick text").first.wait_for()
     wait_for(tab, lambda: chart.evaluate("chart => chart.clientWidth") > 400)
+    tab.goto("/out_of_distribution?study=full")
+    table = tab.get_by_test_id("stTable").first
+    table.wait_for()
+    wait_for(tab, lambda: table.evaluate("table => table.scrollWidth <= table.clientWidth"))
 
 
 def test_the_suspects_table_fits_the_screen_and_has_a_twin_for_screen_readers(tab, full):

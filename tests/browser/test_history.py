@@ -163,3 +163,16 @@ def test_a_late_change_of_the_address_keeps_the_way_forward(laptop):
     settled(laptop)
     laptop.go_back()
     laptop.get_by_role("heading", name="Your data", exact=True).wait_for()
+
+
+def test_a_link_to_help_shows_its_section_and_this_study(laptop, demo):
+    laptop.goto("/confidence?study=demo")
+    settled(laptop)
+    laptop.get_by_test_id("stMain").get_by_role("button", name="Help for").nth(1).hover()
+    with laptop.context.expect_page() as opened:
+        laptop.get_by_role("link", name="More in Help").first.click()
+    page = opened.value
+    page.locator("#cut-off").wait_for()
+    wait_for(page, lambda: page.get_by_test_id("stMain").evaluate("main => main.scrollTop") > 0)
+    assert parse_qs(urlsplit(page.url).query)["study"] == ["demo"]
+    page.close()

@@ -151,7 +151,12 @@ def test_a_shared_server_shows_files_of_its_folders_by_name(tmp_path):
         assert "x-content-type-options: nosniff" in ask(port, full + "0").lower()
         assert open_socket(port, "cells.example") == 101
         assert open_socket(port, "attacker.example") in (400, 403)
-        assert open_socket(port, "cells.example", "http://attacker.example") == 403
+        foreign = "http://attacker.example"
+        for origin in (foreign, "null", "http://[", "http://cells.example.attacker.example"):
+            assert open_socket(port, "cells.example", origin) == 403
+        # Not by Streamlit: it would ask a server outside for this machine's address.
+        assert "external IP" not in (tmp_path / "server.log").read_text()
+        assert ask(port, "/_stcore/health", Origin=foreign).startswith("HTTP/1.1 403")
         assert ask(port, full + "0", "attacker.example").startswith("HTTP/1.1 400")
 
 

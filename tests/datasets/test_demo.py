@@ -336,4 +336,4 @@ def test_the_demo_in_the_repository_is_sound_and_as_promised():
     ranked = rank(table, study.classes, resamples=2).set_index("compound")
     inactive = study.truth.set_index("kind").at["inactive dose", "compound"]
     assert ranked.at[inactive, "rank"] <= 3
-    assert ranked["mean_confidence"].rank()[inactive] > 10
+    assert ranked["mean_signed_confidence"].rank()[inactive] > 10

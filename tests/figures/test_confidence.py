@@ -32,11 +32,11 @@ def test_a_point_of_a_curve_carries_the_score_at_which_it_is_cut(score, turn, ag
 
 
 def test_bands_are_pale_and_points_hollow_where_there_are_too_few_compounds():
-    """16 compounds; above 0.5 only 4 of them are left."""
+    """16 compounds that differ; above 0.5 only 4 of them are left."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(16), 20)
     scores = np.where(groups < 4, rng.uniform(0.5, 1, 320), rng.uniform(0, 0.5, 320))
-    correct = rng.random(320) < 0.5
+    correct = rng.random(320) < np.where(groups % 2, 0.8, 0.2)
     values = np.linspace(0, 0.9, 10)
     bands = {"vi": selective_bands(scores, correct, values, groups)}
     assert bands["vi"].accuracy_few.tolist() == [False] * 5 + [True] * 5

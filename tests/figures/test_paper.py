@@ -24,6 +24,7 @@ def test_every_figure_is_drawn_or_says_what_it_lacks(tmp_path, write):
     assert f"n = {n:,} scored images" in drawn["2A, 4A"].caption
     bars = [trace for trace in drawn["2A, 4A"].plots[0].data if trace.name == "right"]
     assert sum(bars[0].y[bars[0].y > 0]) == n
+    assert min(bars[0].x) >= 0  # the published c, not the signed one
 
 
 def test_the_planted_compound_is_the_first_suspect(tmp_path):

@@ -26,6 +26,7 @@ from bnn_core.networks.training import (
 )
 from bnn_core.recipes.method_choice import choose_methods
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
+from bnn_core.recipes.screens import DEMO_PRESETS
 
 CONFIG = TrainConfig(epochs=3, batch_size=16, validation=0.25)
 
@@ -126,8 +127,9 @@ def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
 @pytest.mark.parametrize(("has", "used"), [(True, "bfloat16"), (False, "float32")])
 def test_the_precision_of_cells_is_decided_once_by_the_processor(monkeypatch, has, used):
     monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: has)
-    configs = choose_methods(PLATE_PRESETS, device="cpu").configs
-    assert {config.precision for config in configs.values()} == {used}
+    for presets, expected in ((PLATE_PRESETS, used), (DEMO_PRESETS, "float32")):
+        configs = choose_methods(presets, device="cpu").configs
+        assert {config.precision for config in configs.values()} == {expected}
     assert precision.autocast("cpu", "auto")._enabled is has
     assert precision.usable_precision("float32", "cpu") == "float32"
 

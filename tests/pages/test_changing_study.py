@@ -18,7 +18,7 @@ VIEWS = [(page, {}) for page in PAGES] + [
     ("out_of_distribution/page.py", {"compare": "all kinds"}),
     ("suspect_labels/page.py", {"suspects": "image"}),
     ("suspect_labels/page.py", {"suspects": "image", "suspects_as": "as a table"}),
-    ("review_list/page.py", {"view": "Did cleaning help?"}),
+    ("compare_studies/page.py", {"studies_view": "did cleaning help?"}),
     ("plates/page.py", {"plate_colour": "label"}),
 ]
 SEPARATE = {"first": "aardvark", "second": "zebra"}

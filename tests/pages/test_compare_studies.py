@@ -1,14 +1,18 @@
 import json
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
-from page_studies import pages, write_animals
+from page_studies import pages, text_of, write_animals
+from study_writing import write_study
 
 from bnn_core.review.two_studies import compare_two
 from bnn_core.study.describing import LEFT_OUT
 from bnn_core.study.folder import open_study
 
 PAGE = "compare_studies/page.py"
+CLEANED = "did cleaning help?"
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +61,27 @@ def test_two_studies_of_the_same_images(monkeypatch, cache):
     for option in app.segmented_control(key="change").options:
         app.segmented_control(key="change").set_value(option).run()
         assert not app.exception
+
+
+def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
+    study = open_study(cache / "animals")
+    images, summary = study.images.copy(), study.summary("vi").copy()
+    out = np.flatnonzero(~summary["correct"].astype(bool))[:3]
+    images.loc[out, ["label", "role"]] = [None, "unlabelled"]
+    summary["correct"] = pd.array(summary["correct"], dtype="boolean")
+    summary.loc[out, ["correct", "p_label"]] = [pd.NA, np.nan]
+    write_study(
+        cache / "cleaned",
+        title="Cleaned",
+        kind="import",
+        classes=study.classes,
+        images=images,
+        summaries={"vi": summary},
+        methods={"vi": {"num_samples": 20}},
+    )
+    asked = {"study": "animals", "with": "cleaned", "studies_view": CLEANED}
+    app = pages(monkeypatch, cache, PAGE, **asked)
+    assert not app.exception
+    said = text_of(app)
+    assert "297 unchanged images" in said and "+0.0 points" in said
+    assert "3 excluded" in said and "number is too good" in said

@@ -1,7 +1,8 @@
 import json
+import re
 
 import pytest
-from page_studies import pages, text_of, write_animals, write_compounds
+from page_studies import ROOT, pages, text_of, write_animals, write_compounds
 
 from bnn_core.base.scores import SCORES
 from bnn_core.study import describing
@@ -21,7 +22,16 @@ def test_help_needs_no_study(monkeypatch, tmp_path):
     app = pages(monkeypatch, tmp_path, "help.py")
     assert not app.exception
     assert all(score.title in text_of(app) for score in SCORES.values())
-    assert len(app.expander) >= 5 and len(app.code) == 1  # the citation
+    assert len(app.code) == 1  # the citation
+
+
+def test_every_link_to_help_leads_to_a_heading(monkeypatch, cache):
+    app = pages(monkeypatch, cache, "help.py", study="animals")
+    anchors = {header.proto.anchor for header in app.header}
+    text = "".join(path.read_text() for path in (ROOT / "pages").rglob("*.py"))
+    asked = set(re.findall(r"help\?about=([\w-]+)", text))
+    asked |= set(re.findall(r"\(#([\w-]+)\)", text_of(app)))
+    assert len(asked) >= 10 and asked <= anchors
 
 
 def test_the_settings_of_the_study_are_a_paragraph(monkeypatch, cache):
@@ -63,4 +73,4 @@ def test_every_score_leads_to_help(monkeypatch, cache):
     app = pages(monkeypatch, cache, "confidence.py", study="animals")
     for score in app.selectbox(key="score").options:
         app.selectbox(key="score").select(score).run()
-        assert "help#scores" in app.selectbox(key="score").help
+        assert "help?about=scores" in app.selectbox(key="score").help

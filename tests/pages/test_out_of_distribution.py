@@ -40,7 +40,7 @@ def test_a_study_without_other_kinds_says_how_to_add_them(monkeypatch, cache):
 def test_letters_against_what_it_knows(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="others")
     assert not app.exception
-    lines = app.dataframe[0].value.set_index("group")
+    lines = app.table[0].value
     line = lines.loc["new: all"]
     assert line["kinds"] == 3 and line["images"] == 90
     assert 0.7 < line["AUROC, Bayesian"] < 1
@@ -87,7 +87,7 @@ def test_a_clicked_mark_shows_exactly_its_images(monkeypatch, cache):
 def test_unseen_mechanisms_and_their_predicted_classes(monkeypatch, cache):
     app = pages(monkeypatch, cache, PAGE, study="unseen")
     assert not app.exception
-    lines = app.dataframe[0].value.set_index("group")
+    lines = app.table[0].value
     assert lines.loc["unseen: all", "mechanisms"] == 3
     assert lines.loc["unseen: O", "predicted as"].startswith("0 (100")
     assert "False alarms" in text_of(app)
@@ -118,10 +118,10 @@ def test_new_compounds_are_ranked_as_like_a_mechanism_and_like_none(monkeypatch,
     app = pages(monkeypatch, tmp_path, PAGE, study="plates")
     view(app, "new compounds")
     assert not app.exception
-    known, none = (frame.value for frame in app.dataframe[:2])
-    assert known["unit"].tolist() == ["sure", "less", "dull"]
-    assert none["unit"].iloc[0] == "odd"
-    assert known["predicted"].iloc[0] == "B" and none["unlike"].iloc[0] == 100
+    known, none = (table.value for table in app.table)
+    assert known["Compound"].tolist() == ["sure", "less", "dull"]
+    assert none["Compound"].iloc[0] == "odd"
+    assert known["Predicted as"].iloc[0] == "B" and none["Unlike"].iloc[0] == 1
     assert app.selectbox(key="new_compound").options[0] == "sure"
     app.selectbox(key="new_compound").set_value("odd").run()
     assert "**odd, predicted as A**: 2 of" in text_of(app) and not app.exception

@@ -1,10 +1,5 @@
-import shutil
-
-import numpy as np
-import pandas as pd
 import pytest
 from page_studies import field, pages, text_of, write_animals, write_compounds
-from study_writing import write_study
 
 from bnn_core.review.exporting import csv_bytes, export_bytes, export_table
 from bnn_core.review.log import ReviewLog
@@ -72,7 +67,7 @@ def test_example_decisions_are_loaded_on_request(monkeypatch, cache):
     assert not app.exception and len(ReviewLog(cache).state(study)) == 3
 
 
-@pytest.mark.parametrize("view", ["List", "History", "Export and import", "Did cleaning help?"])
+@pytest.mark.parametrize("view", ["List", "History", "Export and import"])
 def test_empty(monkeypatch, cache, view):
     app = pages(monkeypatch, cache, PAGE, study="animals", view=view)
     assert not app.exception and not app.error
@@ -80,7 +75,6 @@ def test_empty(monkeypatch, cache, view):
         "List": "No image of this study is flagged",
         "History": "No decision has been made",
         "Export and import": "0 images",
-        "Did cleaning help?": "no second study",
     }
     assert expected[view] in text_of(app)
 
@@ -231,32 +225,6 @@ def test_a_newer_decision_is_replaced_only_where_ticked(monkeypatch, cache, flag
     assert log.state(study)["decision"][3:6].to_list() == ["keep", "exclude", "exclude"]
     assert "**1 row** of the file would replace" in text_of(app)
     assert "import_go" not in [button.key for button in app.button]
-
-
-def test_cleaning_is_judged_on_untouched_images(monkeypatch, cache):
-    shutil.copytree(cache / "animals", cache / "kept")
-    study = open_study(cache / "animals")
-    images, summary = study.images.copy(), study.summary("vi").copy()
-    out = np.flatnonzero(~summary["correct"].astype(bool))[:3]
-    images.loc[out, ["label", "role"]] = [None, "unlabelled"]
-    summary["correct"] = pd.array(summary["correct"], dtype="boolean")
-    summary.loc[out, ["correct", "p_label"]] = [pd.NA, np.nan]
-    write_study(
-        cache / "cleaned",
-        title="Cleaned",
-        kind="import",
-        classes=study.classes,
-        images=images,
-        summaries={"vi": summary},
-        methods={"vi": {"num_samples": 20}},
-    )
-    app = pages(
-        monkeypatch, cache, PAGE, study="animals", view="Did cleaning help?", cleaned="cleaned"
-    )
-    assert not app.exception
-    said = text_of(app)
-    assert "57 unchanged images" in said and "+0.0 points" in said
-    assert "3 excluded" in said and "number is too good" in said
 
 
 def test_the_label_table_says_how_many_images_it_holds(monkeypatch, cache):

@@ -3,6 +3,7 @@ import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from serving import Site, serve
 from bnn_core.base.errors import InputError
 from bnn_core.commands import cli
 from bnn_core.recipes import jobs
+from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
 from bnn_core.study.lock import study_lock
 from pages.your_data import download_form, forms, import_form
@@ -140,12 +142,21 @@ def test_notes_and_errors_name_fields_and_tabs(monkeypatch, cache, predictions, 
     app.text_input(key="import_path").input(str(predictions)).run()
     notes = [note.value for note in app.markdown]
     assert any("“What made the predictions”" in note for note in notes)
+    # Only warnings stand between what was read and the button.
+    (folded,) = [e for e in app.main.expander if e.label.startswith(forms.HOW_READ)]
+    assert [n.value for n in folded.markdown] == [n for n in notes if n.startswith("- ")]
     assert not any("--" in note.replace("\\", "") for note in notes)
     rng = np.random.default_rng(0)
     features = pd.DataFrame(rng.normal(size=(6, 30)), columns=[f"Cells_{k}" for k in range(30)])
     features.to_csv(tmp_path / "profiles.csv", index=False)
     app.text_input(key="import_path").input(str(tmp_path / "profiles.csv")).run()
     assert "“Measured features”" in app.error[0].value and "bnn" not in app.error[0].value
+    # A table to train on leads to its tab too.
+    features[["Cells_1"]].astype(str).add(".png").set_axis(["path"], axis=1).assign(
+        compound=list("aabbcc"), moa=list("xxxyyy")
+    ).to_csv(tmp_path / "fields.csv", index=False)
+    app.text_input(key="import_path").input(str(tmp_path / "fields.csv")).run()
+    assert "“Your own images”" in app.error[0].value and "bnn" not in app.error[0].value
 
 
 def test_the_command_has_the_chosen_options(monkeypatch, cache, predictions):
@@ -199,7 +210,7 @@ def test_a_plate_is_checked_and_its_command_shown(monkeypatch, cache, tmp_path):
     app.text_input(key="plate_columns").input("well=path, site").run()
     assert "'site' is not NAME=COLUMN" in app.error[0].value
     app.text_input(key="plate_columns").input("well=compound").run()
-    assert app.code[0].value.endswith("--preset quick --map well=compound")
+    assert app.code[0].value.endswith("--map well=compound --preset quick")
 
 
 def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
@@ -223,7 +234,7 @@ def test_features_are_checked_and_trained_on(monkeypatch, cache, tmp_path):
     submitted = []
     monkeypatch.setattr(jobs, "submit", lambda *given: submitted.append(given))
     other.button(key="features_train").click().run()
-    ((root, words, study, given),) = submitted
+    ((root, words, study, (given,)),) = submitted
     assert (root, study, given.name) == (cache, "mine", "mine.csv") and words[2] == str(given)
     app.text_input(key="features_columns").input("Cells_1, Cells_2").run()
     app.selectbox(key="features_folds").select("each").run()
@@ -440,10 +451,9 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     assert (job.study, job.state) == ("fields", jobs.WAITING)
     # The runner works in another folder, so the path is absolute.
     assert job.words == ("study", "plate", str(tmp_path / "fields.csv"), "--preset", "quick")
-    app.button(key="plate_train").click().run()
-    assert len(jobs.list_jobs(cache)) == 1 and any(
-        "already in the queue" in e.value for e in app.error
-    )
+    # The page says where the progress is, and nobody adds it twice.
+    assert "fields" in app.info[0].value and "in the queue" in app.info[0].value
+    assert not any(b.key == "plate_train" for b in app.button)
     app.button(key="job_000001_Cancel").click().run()
     assert jobs.list_jobs(cache)[0].state == jobs.CANCELLED
     app.button(key="job_000001_Remove from list").click().run()
@@ -483,6 +493,18 @@ def test_training_from_the_page_waits_in_the_queue_until_it_is_done(monkeypatch,
     words = jobs.list_jobs(cache)[-1].words
     assert words[2] == str(tmp_path / "animals.csv") and words[-1] == "--force"
     assert words[words.index("--images") + 1] == str(tmp_path)
+    # With decisions on that study there is a second training, into another study.
+    assert not any(b.key == "plate_again" for b in app.button)
+    ReviewLog(cache).flag(
+        open_study(cache / "animals"), [0], reviewer="Ada", reason="other", decision="exclude"
+    )
+    app.run()
+    app.button(key="plate_again").click().run()
+    job = jobs.list_jobs(cache)[-1]
+    words = dict(zip(job.words[3::2], job.words[4::2], strict=True))
+    assert job.study == "animals-cleaned" and words["--out"] == str(cache / "animals-cleaned")
+    assert "exclude" in Path(words["--exclude"]).read_text() and "--force" not in job.words
+    assert Path(words["--exclude"]).is_relative_to(job.folder)
     monkeypatch.setenv("BNN_DATA_ROOTS", str(tmp_path))
     app = pages(monkeypatch, cache, PAGE, data_view="Your own images")
     app.text_input(key="plate_path").input(str(tmp_path / "fields.csv")).run()

@@ -42,7 +42,7 @@ def test_jobs_run_one_after_the_other_and_say_how_they_ended(tmp_path, table):
     given.mkdir()
     uploaded = table.rename(given / table.name)
     folder = jobs.submit(
-        root, ["import", str(uploaded), "--out", str(root / "mine")], "mine", given
+        root, ["import", str(uploaded), "--out", str(root / "mine")], "mine", [given]
     )
     shutil.rmtree(given)  # the job has a copy
     assert (folder / jobs.GIVEN / "upload" / table.name).is_file()
@@ -139,7 +139,7 @@ def test_a_named_path_is_that_of_the_copy_too(tmp_path, monkeypatch):
     given = tmp_path / "upload"
     given.mkdir()
     (given / "t.csv").write_text("a\n")
-    folder = jobs.submit(tmp_path, ["predict", "x", f"may={given}/t.csv"], "x", given)
+    folder = jobs.submit(tmp_path, ["predict", "x", f"may={given}/t.csv"], "x", [given])
     words = jobs.list_jobs(tmp_path)[0].words
     assert words[-1] == f"may={folder.resolve()}/given/upload/t.csv"
 
@@ -189,6 +189,14 @@ def test_a_job_that_cannot_be_kept_or_begun_stops_no_other(tmp_path, slow, monke
     write_job(tmp_path, 2, 0)
     jobs.run_jobs(tmp_path)
     assert states(tmp_path) == [jobs.FAILED, jobs.DONE]
+
+
+def test_the_progress_of_a_bar_within_a_bar(tmp_path):
+    log = tmp_path / jobs.LOG
+    log.write_text(
+        "predict: 3/32\n\rread B2:  50%|#  | 6/12 [00:01<00:01, 9image/s]\x1b[A\n\r   \x1b[A\r"
+    )
+    assert jobs.progress_of(jobs.last_line(log)) == (0.5, "read B2: 6 of 12, 00:01 left")
 
 
 def test_a_killed_job_says_how_far_it_was(tmp_path):

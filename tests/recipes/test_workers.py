@@ -3,6 +3,7 @@
 tests/benchmarks/ray_cluster.py runs a real cluster, and kills parts of it.
 """
 
+import io
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from page_studies import ROOT
+from tqdm import tqdm
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, read_json, write_json
@@ -24,6 +26,7 @@ from bnn_core.commands import cli
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.recipes import plate_folds
 from bnn_core.recipes import workers as running
+from bnn_core.recipes.jobs import progress_of
 from bnn_core.recipes.plate_folds import PLAN, run_folds
 from bnn_core.recipes.workers import Cluster, workers
 
@@ -250,6 +253,27 @@ def test_parts_end_with_the_process_that_started_them(end, tmp_path):
         assert process.communicate(timeout=20)[1] == b""  # also of the semaphores left behind
     until(lambda: not Path(f"/proc/{part}").exists())
     assert (folder / "ended").exists() == (end == signal.SIGINT)  # orderly, where it can be
+
+
+def test_the_time_left_is_known_before_the_first_training_ends(tmp_path):
+    (tmp_path / "folds").mkdir()
+    log = tmp_path / "folds" / "{}.standard.log"
+    Path(str(log).format(0)).write_text(
+        "train fold 0:  50%|█████     | 6/12 [00:08<00:08, 1.3s/epoch]"
+    )
+    Path(str(log).format(1)).write_text(
+        "train fold 1:  25%|██        | 3/12 [00:08<00:24, 2.6s/epoch]"
+    )
+    steps = [(0, "standard"), (1, "standard")]
+    with tqdm(total=4, desc="folds", unit="training", file=io.StringIO()) as bar:
+        bar.start_t -= 80
+        plate_folds._show(bar, tmp_path, steps, waiting=2)
+        share, text = progress_of(str(bar))
+        assert share == 0.2 and text.startswith("folds: 0.8 of 4, 05:")
+        # It predicts: a new bar from 0.
+        Path(str(log).format(0)).write_text("predict fold 0:   0%|    | 0/90 [00:00<?, ?image/s]")
+        plate_folds._show(bar, tmp_path, steps, waiting=2)
+        assert bar.n == 0.8
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

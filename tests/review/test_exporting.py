@@ -53,6 +53,8 @@ def test_texts_written_by_hand_keep_their_apostrophe():
 
 
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=6))
+@example([("", "'\t")])
+@example([("1", "'odd'")])
 def test_any_text_survives_a_file(tmp_path_factory, cells):
     # The reader takes every kind of line end for a line feed, as the log does with notes.
     cells = [[text.replace("\r\n", "\n").replace("\r", "\n") for text in row] for row in cells]

@@ -26,6 +26,7 @@ from bnn_core.recipes.imports import import_predictions
 from bnn_core.recipes.method_choice import MethodChoice
 from bnn_core.recipes.plate import assemble_study
 from bnn_core.recipes.plate_study import make_plate_study
+from bnn_core.study import working_folder
 from bnn_core.study.catalogue import list_studies
 from bnn_core.study.checking import check_study
 from bnn_core.study.folder import open_study
@@ -298,3 +299,13 @@ def test_on_a_full_disk_the_lock_holds_and_goes(tmp_path, monkeypatch):
     with alone(lock, "taken"), pytest.raises(TakenError, match=r"^taken$"), alone(lock, "taken"):
         pass
     assert not lock.exists()
+
+
+def test_a_disk_that_is_full_at_once_leaves_no_unfinished_study(tmp_path, monkeypatch):
+    def full(path, value):
+        raise InputError("No space left on device")
+
+    monkeypatch.setattr(working_folder, "write_json", full)
+    with pytest.raises(InputError, match="No space left"):
+        open_making(tmp_path / "x", {})
+    assert not any(tmp_path.iterdir())

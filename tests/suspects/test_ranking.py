@@ -123,7 +123,8 @@ def test_consistent_disagreement_beats_scatter_and_low_confidence():
     p[unsure] = calling(["C"] * unsure.sum(), 0.45)
     ranked = rank(with_summary(images, p), CLASSES, resamples=20)
     assert ranked["compound"].iloc[:2].tolist() == ["B1", "A1"]
-    assert ranked["mean_confidence"].idxmin() > 1
+    assert ranked["mean_signed_confidence"].idxmin() > 1
+    assert ranked["mean_signed_confidence"].min() < 0  # a score that folds is never negative
 
 
 def three_times() -> pd.DataFrame:

@@ -88,6 +88,8 @@ def test_single_quotes_that_belong_to_names_stay(tmp_path):
     assert cells(read_table(write(tmp_path, "\n".join(map(",".join, five))))) == five
     table = read_table(write(tmp_path, "id,label\n'a,b.png','it is'\nc.png,5'\n"))
     assert table.to_numpy().tolist() == [["a,b.png", "it is"], ["c.png", "5'"]]
+    noted = [["id", "note", "decision"], ["1", "'odd'", "keep"]]
+    assert cells(read_table(write(tmp_path, "\n".join(map(",".join, noted))))) == noted
     table = read_table(write(tmp_path, "id,x\n'a',1\n'5,2\nb',3\n"))  # no cell of two lines
     assert table["id"].tolist() == ["'a'", "'5", "b'"]
 
