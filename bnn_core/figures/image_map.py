@@ -17,6 +17,8 @@ from bnn_core.figures import style
 _CROWD = 2000
 #: Room around the positions, which are within [-1, 1].
 END = 1.06
+#: Height by width: distances between groups mean little, so the map may fill a wide frame.
+_ASPECT = 0.62
 
 
 class Paint(NamedTuple):
@@ -66,7 +68,7 @@ def image_map(points: pd.DataFrame, paint: Paint, rest: np.ndarray | None = None
     # Resizing the window changes the domain: a changed range would shrink the map each time.
     hidden = {"visible": False, "range": [-END, END], "constrain": "domain"}
     figure.update_xaxes(**hidden)
-    figure.update_yaxes(**hidden, scaleanchor="x")
+    figure.update_yaxes(**hidden, scaleanchor="x", scaleratio=_ASPECT)
     figure.update_layout(
         hovermode="closest",
         legend={"itemsizing": "constant"},

@@ -6,6 +6,8 @@ For clicks, marks carry customdata: a point its row number, a marginal bar the t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -51,6 +53,11 @@ class Axis:
     cut: float
     colour: str
     ticks: Mapping[float, str] | None = None
+
+    def share(self, values: np.ndarray | float) -> np.ndarray:
+        """Plotted values as shares of the axis, from its unsure end."""
+        low, high = self.range
+        return (np.asarray(values) - low) / (high - low)
 
     @classmethod
     def of(cls, scale: Scale, ends: tuple[float, float], method: str) -> "Axis":
@@ -99,7 +106,8 @@ def agreement(
     for network, axis, across in (("standard", standard, True), ("bayes", bayes, False)):
         for bars in _bars(margins[network], network, axis, across):
             figure.add_trace(bars)
-    _draw_cuts(figure, standard, bayes, quadrants)
+    _draw_cuts(figure, standard, bayes)
+    _label_quadrants(figure, points, standard, bayes, quadrants)
     _lay_out(figure, standard, bayes)
     return figure
 
@@ -162,7 +170,7 @@ def _bars(margin: pd.DataFrame, network: str, axis: Axis, across: bool) -> list[
     return traces
 
 
-def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.DataFrame) -> None:
+def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
     figure.add_shape(
         type="line",
         x0=standard.cut,
@@ -181,19 +189,33 @@ def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.Dat
         x1=1,
         line={"color": bayes.colour, "width": 1.5, "dash": "dash"},
     )
+
+
+def _label_quadrants(
+    figure: go.Figure, points: pd.DataFrame, standard: Axis, bayes: Axis, quadrants: pd.DataFrame
+) -> None:
+    """The count of each quadrant, in the corner of it where it hides the fewest points."""
+    x, y = standard.share(points["x"].to_numpy()), bayes.share(points["y"].to_numpy())
+
+    def hidden(corner: tuple[_Edge, _Edge]) -> int:
+        across, up = corner
+        return int((across.covers(x, _LABEL_WIDTH) & up.covers(y, _LABEL_HEIGHT)).sum())
+
     for name in QUADRANTS:
         right = name in ("both sure", "only standard sure")
         top = name in ("both sure", "only Bayesian sure")
-        # Beside the crossing of the cut-offs: most images are at the ends of the axes.
         if min(_room(standard, right) / _LABEL_WIDTH, _room(bayes, top) / _LABEL_HEIGHT) < 1:
             continue
+        # The first is beside the crossing of the cut-offs.
+        corners = product(_edges(standard, right), _edges(bayes, top))
+        across, up = min(corners, key=hidden)
         figure.add_annotation(
-            x=standard.cut,
-            y=bayes.cut,
-            xshift=6 if right else -6,
-            yshift=6 if top else -6,
-            xanchor="left" if right else "right",
-            yanchor="bottom" if top else "top",
+            x=across.value,
+            y=up.value,
+            xshift=6 * across.sign,
+            yshift=6 * up.sign,
+            xanchor="left" if across.sign > 0 else "right",
+            yanchor="bottom" if up.sign > 0 else "top",
             text=f"<b>{int(quadrants.loc[name].sum()):,}</b> {name}",
             showarrow=False,
             font={"color": "white"},
@@ -202,10 +224,30 @@ def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.Dat
         )
 
 
+class _Edge(NamedTuple):
+    """An edge of a quadrant along one axis: in plotted units, as a share of the axis, and +1 where
+    the quadrant is after it, else -1."""
+
+    value: float
+    share: float
+    sign: int
+
+    def covers(self, shares: np.ndarray, size: float) -> np.ndarray:
+        """Which shares are within `size` of the edge, in the quadrant."""
+        inside = (shares - self.share) * self.sign
+        return (inside >= 0) & (inside <= size)
+
+
+def _edges(axis: Axis, sure: bool) -> list[_Edge]:
+    """The edges of one side of an axis: its cut-off, and its end."""
+    sign = 1 if sure else -1
+    cut = _Edge(axis.cut, float(axis.share(axis.cut)), sign)
+    return [cut, _Edge(axis.range[sure], float(sure), -sign)]
+
+
 def _room(axis: Axis, sure: bool) -> float:
     """Share of an axis on one side of its cut-off."""
-    low, high = axis.range
-    share = (axis.cut - low) / (high - low)
+    share = float(axis.share(axis.cut))
     return 1 - share if sure else share
 
 

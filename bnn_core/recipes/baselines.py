@@ -28,7 +28,7 @@ BASELINES_FILE = Path("derived") / "baselines.json"
 BASELINES = {
     "majority": "the most frequent class",
     "nuclei": "the number and size of nuclei",
-    "intensities": "nuclei and intensity statistics",
+    "intensities": "nuclei and brightness",
     "features": "a logistic regression on the same features",
 }
 NUCLEI = ("quality_nuclei", "quality_nuclei_area")
@@ -54,11 +54,11 @@ class Baselines:
         """
         keys = [key for key in self.accuracies if key != "majority"] or list(self.accuracies)
         parts = [
-            f"{percent(self.accuracies[key]['image']['accuracy'])} of images by {BASELINES[key]}"
+            f"{percent(self.accuracies[key]['image']['accuracy'])} by {BASELINES[key]}"
             for key in keys
         ]
-        text = f"Predicted correctly without a network: {listed(parts)}"
-        text += f"; by the network: {percent(accuracy)}." if accuracy is not None else "."
+        text = f"Images that a simple rule without a network gets right: {listed(parts)}"
+        text += f". The network: {percent(accuracy)}." if accuracy is not None else "."
         return text if self.beyond_batch is None else f"{text} {self.beyond_batch.sentence()}"
 
     @property
@@ -70,7 +70,7 @@ class Baselines:
     def numbers(self) -> str:
         """What the shortcuts use, in words."""
         features = "features" in self.accuracies
-        return "The features" if features else "Nuclei and intensity statistics"
+        return "The features" if features else "Nuclei and brightness"
 
     @property
     def batch_sentence(self) -> str:

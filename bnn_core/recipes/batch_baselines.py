@@ -35,8 +35,8 @@ class BeyondBatch:
 
     def sentence(self) -> str:
         text = (
-            f"With the whole batch left out too: {percent(self.batch_out)}, against "
-            f"{percent(self.group_out)} of the same {count(self.images, 'image')}"
+            f"For a batch that was never seen the best rule gets {percent(self.batch_out)}, for "
+            f"known batches {percent(self.group_out)} of the same {count(self.images, 'image')}"
         )
         if number := len(self.left_out):
             text += (

@@ -153,10 +153,12 @@ function makeViewer(parent) {
     image.onload = () => {
       view.classList.remove("failed")
       view.classList.add("loaded")
+      view.style.backgroundImage = ""
       place()
     }
     image.onerror = () => {
       view.classList.add("failed")
+      view.style.backgroundImage = ""
       image.alt = "The picture could not be drawn. The server's log has the reason."
     }
     observer.observe(view)
@@ -179,7 +181,11 @@ function makeViewer(parent) {
         views[i].setAttribute("aria-label", pane.alt)
         title.textContent = pane.title
         title.hidden = !pane.title
-        if (image.getAttribute("src") !== pane.url) image.src = pane.url
+        if (image.getAttribute("src") !== pane.url) {
+          // Its thumbnail stands in until it is drawn.
+          if (pane.thumbnail) views[i].style.backgroundImage = `url("${pane.thumbnail}")`
+          image.src = pane.url
+        }
       })
       place()
     },

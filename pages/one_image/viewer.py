@@ -45,12 +45,13 @@ def image_viewer(study: Study, row: int, key: str, look: str) -> None:
     options = _pick_drawing(study, len(channels) > 1 and look != CHANNELS)
     image_id = str(study.images["image_id"].iat[row])
 
-    def pane(of: int, title: str = "", names: list[str] = shown) -> dict[str, str]:
+    def pane(of: int, title: str = "", names: list[str] = shown) -> dict[str, str | None]:
         part = {"channels": ",".join(names)} if len(names) < len(channels) else {}
         return {
             "url": frame.image_url(study, of, "full", **options, **part),
             "alt": f"{study.images['image_id'].iat[of]}, {', '.join(names)}",
             "title": title,
+            "thumbnail": frame.image_url(study, of) if study.has_thumbnail(of) else None,
         }
 
     if look == CHANNELS:

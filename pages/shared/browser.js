@@ -16,6 +16,7 @@ export default function ({ data, setTriggerValue }) {
     listenToKeys()
     sayWhatIsNotRecorded()
     scrollToOpened()
+    keepFocus()
     keepStudyInHelp()
     nameTheApp()
   }
@@ -193,19 +194,36 @@ function sayWhatIsNotRecorded () {
   }, true)
 }
 
-// An image opened below its wall, or a selection below its chart, is scrolled into view.
+// An image opened below its wall, or a selection below its chart, is scrolled into view, and kept there
+// while its pictures make it higher, until the user does something else.
 function scrollToOpened () {
   let shown = ""
+  const grows = new ResizeObserver(([entry]) => entry.target.scrollIntoView({ block: "nearest" }))
+  for (const kind of ["wheel", "pointerdown", "keydown"]) {
+    window.addEventListener(kind, () => grows.disconnect(), { capture: true, passive: true })
+  }
   new MutationObserver(() => {
     const opened = [...document.querySelectorAll("[class*=st-key-scroll_to_]")].at(-1)
     const name = opened?.className.match(/st-key-scroll_to_\S+/)?.[0] ?? ""
     if (name && name !== shown) {
-      opened.scrollIntoView({ block: "nearest" })
-      // Its picture is loaded later and makes it higher.
-      opened.addEventListener("load", () => opened.scrollIntoView({ block: "nearest" }),
-        { capture: true, once: true })
+      grows.disconnect()
+      grows.observe(opened)
     }
     shown = name
+  }).observe(document.body, { childList: true, subtree: true })
+}
+
+// Streamlit makes a button anew that becomes the primary one, or no longer is; the focus stays on it.
+function keepFocus () {
+  let key = null
+  window.addEventListener("focusin", event => {
+    const button = event.target.closest?.("[data-testid=stButton]")
+    key = button?.closest("[class*=st-key-]")?.className.match(/st-key-\S+/)[0]
+  })
+  window.addEventListener("pointerdown", () => { key = null }, true)
+  new MutationObserver(() => {
+    if (!key || document.activeElement !== document.body) return
+    document.querySelector(`.${CSS.escape(key)} [data-testid=stButton] button`)?.focus({ preventScroll: true })
   }).observe(document.body, { childList: true, subtree: true })
 }
 

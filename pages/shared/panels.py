@@ -127,6 +127,7 @@ def picture(study: Study, row: int) -> None:
         rendered(
             "shared/templates/image.html",
             url=frame.image_url(study, row, "full"),
+            thumbnail=frame.image_url(study, row) if study.has_thumbnail(row) else None,
             image_id=image_id,
             pixelated=thumbnail_side(study) <= pictures.PIXEL_ART,
         )

@@ -133,7 +133,7 @@ def _columns(level: str) -> dict[str, object]:
     text, number = st.column_config.Column, st.column_config.NumberColumn
     return {
         "rank": number("Rank", width=46),
-        "title": text(level.capitalize(), width=112, pinned=True),
+        "title": text(level.capitalize(), width=112),
         "label": text("Given label", width=108),
         "suspected": text(
             "Most similar class",

@@ -147,7 +147,7 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> list[np
     heads = {
         "this": (f"This {who.level}:", who.title),
         "same label": ("Same label:", who.label),
-        "predicted label": ("Most similar class:", who.suspected),
+        "predicted label": ("Looks like:", who.suspected),
         "controls": ("Untreated,", "same plates" if "plate" in study.images else "all"),
         "other doses": ("Its other doses", ""),
     }

@@ -75,3 +75,20 @@ def test_from_start_here_to_the_exported_list(tab, demo, cache, tmp_path):
     assert download.value.path().read_bytes() == exported
     assert exported.count(b"another mechanism's look") == len(rows)
     assert str(ROOT).encode() not in exported
+
+
+def test_the_tour_by_keyboard_shows_the_suspect_beside_its_other_doses(tab, demo):
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto(f"/suspect_labels?study=demo&suspect={inactive_compound(demo.truth)}")
+    tab.locator(".wall").nth(4).locator(".tile").first.wait_for()
+    settled(tab)
+    tab.get_by_role("button", name="2. Compare").focus()
+    tab.keyboard.press("Enter")
+    shown = "walls => walls.slice(0, 5).every(w => w.getBoundingClientRect().bottom <= 800)"
+    wait_for(tab, lambda: tab.locator(".wall").evaluate_all(shown))
+    settled(tab)
+    assert "2. Compare" in tab.evaluate("document.activeElement.innerText")
+    assert tab.get_by_role("button", name="2. Compare").bounding_box()["y"] >= 0  # it stays in view
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("dialog").get_by_role("button", name="Decide", exact=True).wait_for()

@@ -71,12 +71,13 @@ def test_corners_show_counts_and_lines_are_at_the_cut_offs():
     assert [shape.y0 for shape in figure.layout.shapes if shape.xref == "paper"] == [0.4]
 
 
-def test_counts_of_corners_are_beside_the_crossing_and_left_out_where_there_is_no_room():
+def test_counts_of_corners_hide_no_point_and_are_left_out_where_there_is_no_room():
     corners = {a.text.split("> ")[1]: a for a in drawn().layout.annotations}
     assert len(corners) == 4
-    assert {(a.x, a.y) for a in corners.values()} == {(0.5, 0.4)}
-    sure = corners["both sure"]
-    assert (sure.xanchor, sure.yanchor) == ("left", "bottom")
+    # The points are on the diagonal: 0, 0.2, 0.4, 0.6, 0.8, 1.
+    sure, neither = corners["both sure"], corners["neither sure"]
+    assert (sure.x, sure.y, sure.xanchor, sure.yanchor) == (0.5, 0.4, "left", "bottom")
+    assert (neither.x, neither.y, neither.xanchor, neither.yanchor) == (0.5, 0, "right", "bottom")
     narrow = scatter.Axis("Standard network: c", (0, 1), 0.9, style.STANDARD)
     left = {a.text.split("> ")[1] for a in drawn(standard=narrow).layout.annotations}
     assert left == {"only Bayesian sure", "neither sure"}

@@ -44,7 +44,7 @@ def test_the_planted_compound_is_first_and_open_with_every_explanation(monkeypat
         "**D2**",
         "Same label:",
         "**D**",
-        "Most similar class:",
+        "Looks like:",
         "**A**",
         "Its other doses",
         "Untreated,",

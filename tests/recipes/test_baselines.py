@@ -97,7 +97,7 @@ def test_what_is_kept_is_read_again_and_damage_is_named(tmp_path):
 def test_sentences_have_rounded_numbers_and_a_warning_only_where_it_is_easy():
     figures = {"image": {"accuracy": 0.824, "n": 660, "right": 544}}
     found = Baselines({"intensities": figures}, {}, "fields")
-    assert "82 %" in found.sentence() and "by the network" not in found.sentence()
+    assert "82 %" in found.sentence() and "The network" not in found.sentence()
     assert "97 %" in found.sentence(0.968) and found.shortcut_sentence() == ""
     hard = Baselines({}, {"plate": Shortcut(0.2, 10, 600, True)}, "fields")
     easy = Baselines({}, {"batch": Shortcut(0.9, 4, 600, True)}, "fields")
