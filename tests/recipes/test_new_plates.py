@@ -23,7 +23,10 @@ from bnn_core.study.checking import check_study
 from bnn_core.study.fields import fixed_limits, read_original
 from bnn_core.study.folder import open_study
 
-SMALL = "--preset quick --epochs 1 --head-width 8 --pathways 1 --crop 8 --num-samples 4 --folds 2"
+SMALL = (
+    "--preset quick --epochs 1 --head-width 8 --pathways 1 --crop 8 --num-samples 4 --folds 2 "
+    "--precision float32"
+)
 CHANNELS = ("DNA", "Actin")
 PLATES = {"P1": 1, "P2": 3}
 
