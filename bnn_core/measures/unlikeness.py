@@ -47,7 +47,10 @@ def unlikeness(parts: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def log_share(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(M,) logarithm of the share of `known` (N,) at or above each of `values` (M,), at most 0."""
+    """(M,) logarithm of the share of `known` (N,) at or above each of `values` (M,), at most 0.
+
+    Straight between known values, so that rounding of a value moves its share by as little.
+    """
     known = np.sort(known)
     n = len(known)
     first = n - max(min(n // 10, EXTREMES), 2)
@@ -55,10 +58,10 @@ def log_share(known: np.ndarray, values: np.ndarray) -> np.ndarray:
     # Ties leave no spread to measure there, or nowhere.
     spreads = (known[first:] - start).mean(), known.std(), 1.0
     scale = next(spread for spread in spreads if spread > 0)
-    shares = (n - np.searchsorted(known, values, side="left")) / n
+    steps, firsts = np.unique(known, return_index=True)
+    shares = np.interp(values, steps, (n - firsts) / n)
     far = np.log((n - first) / n) - (values - start) / scale
-    with np.errstate(divide="ignore"):
-        return np.where(values > start, far, np.log(shares))
+    return np.where(values > start, far, np.log(shares))
 
 
 def with_unlikeness(summary: pd.DataFrame, known: np.ndarray) -> pd.DataFrame:

@@ -282,7 +282,10 @@ def embed(
 
 
 def _keep_texture(textures: list[Tensor], maps: Tensor) -> None:
-    std, mean = torch.std_mean(maps.float(), dim=(2, 3), correction=0)
+    maps = maps.float()
+    mean = maps.mean(dim=(2, 3))
+    # A quarter of the time of torch.std_mean.
+    std = (maps - mean[..., None, None]).square_().mean(dim=(2, 3)).sqrt_()
     textures += [mean, std]
 
 

@@ -52,6 +52,14 @@ def test_among_known_images_only_ranks_count(seed, bend):
     assert_allclose(unlikeness(bend(parts), known)[inner], unlikeness(parts, known)[inner])
 
 
+def test_rounding_of_a_value_does_not_move_its_rank():
+    parts = np.random.default_rng(3).normal(size=(300, 2))
+    again = np.concatenate([parts, parts + 1e-9, parts - 1e-9])
+    u = unlikeness(again, np.arange(900) < 300).reshape(3, 300)
+    assert_allclose(u[1:], u[[0, 0]], atol=1e-4)
+    assert_allclose(u[0], unlikeness(parts, np.ones(300, bool)))
+
+
 def test_what_is_missing_stays_missing():
     parts = np.random.default_rng(0).normal(size=(50, 2))
     parts[7, 1] = np.nan
