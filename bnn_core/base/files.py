@@ -7,7 +7,7 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -93,10 +93,16 @@ def _holder(lock: Path) -> str:
         return ""
 
 
-def unwritable(error: OSError, path: Path, choose: str, part: Path | None = None) -> InputError:
+def unwritable(
+    error: OSError,
+    path: Path,
+    choose: str,
+    part: Path | None = None,
+    size: Callable[[], int] | None = None,
+) -> InputError:
     """What to say where `path` cannot be written: the reason and, where the disk is full, how much
     is free there. choose: another place; part: what is written of it so far, to say how much is at
-    least needed."""
+    least needed. size: bytes of the whole file, where they are known."""
     reason = error.strerror or str(error)
     if error.errno != errno.ENOSPC and "errno 28" not in reason:  # of Arrow
         return InputError(f"cannot write {path}: {reason}; {choose}")
@@ -106,6 +112,8 @@ def unwritable(error: OSError, path: Path, choose: str, part: Path | None = None
         free = shutil.disk_usage(folder).free
         written = part.stat().st_size if part and part.is_file() else 0
         needed = f", and more than {(free + written) / 1e6:,.1f} MB are needed" if written else ""
+        if size is not None:
+            needed = f", and {size() / 1e6:,.1f} MB are needed"
         room = f" ({free / 1e6:,.1f} MB are free{needed})"
     return InputError(
         f"cannot write {path}: No space left on device{room}; free some space, or {choose}"
@@ -113,10 +121,11 @@ def unwritable(error: OSError, path: Path, choose: str, part: Path | None = None
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, size: Callable[[], int] | None = None) -> Iterator[Path]:
     """Yield a temporary name beside `path`; after the block it is flushed to disk and renamed.
 
-    If the block fails, `path` keeps its old content and the temporary file is removed.
+    If the block fails, `path` keeps its old content and the temporary file is removed. size: of the
+    file in bytes, where it is known; asked for only where the disk is full.
     Raises InputError when the folder cannot be written or the disk is full.
     """
     path = Path(path)
@@ -132,7 +141,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         if error.filename is None or str(error.filename).startswith(str(path.parent)):
-            raise unwritable(error, path, "choose another folder", temporary) from error
+            raise unwritable(error, path, "choose another folder", temporary, size) from error
         raise
     finally:
         with suppress(OSError):  # where the folder or the name cannot be
@@ -141,7 +150,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, lambda: len(data)) as temporary:
         temporary.write_bytes(data)
 
 

@@ -31,7 +31,7 @@ MOST_ARRAY_BYTES = 8_000_000_000
 MOST_UNPACKED_BYTES = 50_000_000_000
 #: Bytes of a JSON file.
 MOST_JSON_BYTES = 50_000_000
-#: Letters of the name of a study, a method or a file; file systems allow no more.
+#: Letters of the name of a study, a class, a method or a file; file systems allow no more.
 LONGEST_NAME = 200
 #: MB of one file that the browser sends (server.maxUploadSize).
 MOST_UPLOAD_MB = 200

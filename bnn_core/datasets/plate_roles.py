@@ -12,7 +12,7 @@ from bnn_core.datasets.plate_checks import well_groups
 from bnn_core.tables.aliases import column_like, no_such_column
 from bnn_core.tables.label_values import ASKED
 from bnn_core.tables.reading import rows_text
-from bnn_core.tables.values import NO_LABEL, as_text, image_ids, name_key
+from bnn_core.tables.values import NO_LABEL, as_text, demand_short, image_ids, name_key
 
 #: Names of untreated wells, as `name_key` writes them.
 UNTREATED_NAMES = (
@@ -77,7 +77,8 @@ def read_labels(
 
 
 def classes_of(labels: pd.Series, label: str, table_path: Path) -> list[str]:
-    """The classes, sorted. Raises InputError for fewer than two, and for one called 'label'."""
+    """The classes, sorted. Raises InputError for fewer than two, and for one called 'label' or with a
+    name that is too long."""
     classes = sorted(labels.dropna().unique())
     if not classes:
         raise InputError(f"{table_path}: no row has a label in column '{label}': nothing to learn")
@@ -91,6 +92,7 @@ def classes_of(labels: pd.Series, label: str, table_path: Path) -> list[str]:
             f"{table_path} {rows_text(labels.index[labels == 'label'])}: a class "
             "cannot be called 'label'; rename it"
         )
+    demand_short(classes, f"{table_path}: ")
     return classes
 
 

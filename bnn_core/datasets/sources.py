@@ -17,6 +17,7 @@ import pandas as pd
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.reading import read_array, read_parquet
+from bnn_core.base.spreadsheets import neutralised
 from bnn_core.datasets.extra_rows import CORRUPTION, STORED
 from bnn_core.images.contrast import stretch
 from bnn_core.images.faults import corrupt
@@ -184,9 +185,10 @@ class PlateSource:
         return str(self.image_root) if self.channels else None
 
     def keep_quarantine(self, making: Path) -> None:
-        """Write quarantine.csv: file, row and reason of each image that could not be used."""
+        """Write quarantine.csv: file, row and reason of each image that could not be used, with texts
+        that no spreadsheet runs."""
         with atomic_path(making / "quarantine.csv") as temporary:
-            self.quarantine.to_csv(temporary, index=False)
+            neutralised(self.quarantine).to_csv(temporary, index=False)
 
     def keep_with_study(self, making: Path) -> None:
         """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.

@@ -1,5 +1,6 @@
 """A study with more rows: the added blocks below its own rows, in every table and array."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -201,8 +202,9 @@ def _prediction_notes(study: Study, which: np.ndarray, folds: int) -> list[str]:
 
 def _write_array(path: Path, present: np.ndarray, parts: Iterator[np.ndarray], more: int) -> None:
     """An array of the study with the rows of the blocks below its own."""
-    with atomic_path(path) as temporary:
-        writer = ArrayWriter(temporary, (len(present) + more, *present.shape[1:]), present.dtype)
+    shape = (len(present) + more, *present.shape[1:])
+    with atomic_path(path, lambda: math.prod(shape) * present.itemsize) as temporary:
+        writer = ArrayWriter(temporary, shape, present.dtype)
         for start in range(0, len(present), 2000):
             writer.append(present[start : start + 2000])
         for part in parts:

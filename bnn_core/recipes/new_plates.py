@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError, decoding
 from bnn_core.base.files import atomic_path, read_json
 from bnn_core.base.reading import read_parquet
@@ -254,7 +255,7 @@ def _rows(
     """The rows of all plates as they are added to the study at `home`."""
     table, folder = plates.table, _pictures(study, plates.root, name, home)
     rows = table.assign(
-        image_id=name + "/" + table["image_id"].astype(str),
+        image_id=name + "/" + table["image_id"].astype(str).map(_without_folders),
         role=added_roles(study, table["label"], role),
         source=name,
     )
@@ -265,6 +266,15 @@ def _rows(
     if "group" in rows:
         rows["group"] = rows["group"].astype(object)
     return rows
+
+
+def _without_folders(image_id: str) -> str:
+    """An id that is an absolute path: the last folder, a digest of all of them, and the file. It is the
+    same whatever else the table names, and two files have two."""
+    path = Path(image_id)
+    if not path.is_absolute():
+        return image_id
+    return f"{path.parent.name}-{short_digest(str(path.parent).encode())[:8]}/{path.name}"
 
 
 def _pictures(study: Study, root: Path, name: str, home: Path) -> Path:

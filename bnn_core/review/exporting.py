@@ -2,14 +2,13 @@
 
 The page's button and `bnn export` use the same table. CSV is made for Excel: UTF-8 with a byte-order
 mark, RFC 4180 quoting, CRLF. A text cell that a spreadsheet would run as a formula gets a leading
-apostrophe, which `restore` removes exactly; numbers are not changed. Parquet has the same columns
-with unchanged texts.
+apostrophe (`base.spreadsheets`); numbers are not changed. Parquet has the same columns with unchanged
+texts.
 """
 
 import csv
 import io
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import SCORES, TRAINING_MARGIN
+from bnn_core.base.spreadsheets import neutralise
 from bnn_core.measures.prediction_sets import LEVEL, in_words, table_sets
 from bnn_core.review.filter_syntax import parse, select, to_text
 from bnn_core.review.log import ReviewLog
@@ -34,21 +34,6 @@ NOT_IN_STUDY = "not in the study"
 #: Always exported, empty where the study has none, so that lists of several studies can be joined.
 METADATA = ("plate", "well", "site", "replicate", "batch", "compound", "concentration")
 DECIDED = ("reason", "decision", "new_label", "note", "reviewer", "time")
-
-# Characters that start a formula in spreadsheets, or are skipped before one. A text that begins with
-# apostrophes and then one of these gets one more apostrophe, so that removing one is always exact.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-_APOSTROPHE = re.compile(r"'+[=+\-@\t\r\n]")
-
-
-def neutralise(text: str) -> str:
-    """A text that no spreadsheet reads as a formula; `restore` is the exact inverse."""
-    return "'" + text if _FORMULA.match(text) else text
-
-
-def restore(cell: str) -> str:
-    """The text that `neutralise` turned into this cell."""
-    return cell[1:] if _APOSTROPHE.match(cell) else cell
 
 
 def export_bytes(

@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.spreadsheets import restore
 from bnn_core.base.timing import parsed_time
 from bnn_core.base.wording import listed
 from bnn_core.review import state, store
-from bnn_core.review.exporting import NOT_IN_STUDY, restore
+from bnn_core.review.exporting import NOT_IN_STUDY
 from bnn_core.review.log import (
     DECISIONS,
     REASONS,

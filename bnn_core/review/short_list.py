@@ -15,7 +15,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
-from bnn_core.review.exporting import neutralise
+from bnn_core.base.spreadsheets import neutralise
 from bnn_core.review.log import DECISIONS, REASONS
 from bnn_core.study.folder import Study
 

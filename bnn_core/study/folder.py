@@ -106,7 +106,13 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     columns = {name: _as_written(column) for name, column in table.items()}
     arrow = pa.Table.from_pandas(pd.DataFrame(columns, copy=False), preserve_index=False)
     texts = [field.name for field in arrow.schema if _is_text(field.type)]
-    with atomic_path(path) as temporary:
+
+    def size() -> int:
+        counted = pa.MockOutputStream()
+        pq.write_table(arrow, counted, use_dictionary=texts)
+        return counted.size()
+
+    with atomic_path(path, size) as temporary:
         pq.write_table(arrow, temporary, use_dictionary=texts)
 
 

@@ -18,7 +18,7 @@ from bnn_core.base.wording import WARNING, count, listed
 from bnn_core.measures.uncertainty import class_numbers, margin
 from bnn_core.tables.class_columns import ClassColumns
 from bnn_core.tables.reading import rows_text
-from bnn_core.tables.values import match_names, name_key, none_where
+from bnn_core.tables.values import demand_short, match_names, name_key, none_where
 
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+(?:\.0+)?")
 
@@ -71,6 +71,7 @@ def name_classes(
                 else ""
             )
         )
+    demand_short(classes, where)
     _demand_distinct(class_columns, classes, given or known, where)
     if predicted is not None and len(_present(predicted)):
         _demand_agreement(

@@ -32,6 +32,10 @@ _CHANNEL_FILE = re.compile(
     r"(?P<channel>[^\W_].*)$",
     re.I,
 )
+#: What is drawn of an image, and is no channel of it.
+_NO_CHANNEL = re.compile(
+    r"(?:^|_)(?:mask|overlay|outline|segmentation|label|thumbnail|thumb|preview)s?(?:_|$)"
+)
 _METADATA = re.compile(r"^(?:image_)?metadata_")
 #: Units of concentrations that are no µM without more knowledge.
 _NO_MOLES = re.compile(
@@ -259,7 +263,8 @@ def _other_units(table: pd.DataFrame, source: str) -> list[str]:
 
 def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[str | None, str]]:
     """Channel -> (folder column, file column) from FileName_X/PathName_X or path_X columns; where no
-    column is called so, or like a path, several columns of image files are channels."""
+    column is called so, or like a path, several columns of image files are channels, except those
+    with another meaning (image_id) and drawings of the image (mask)."""
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for column, name in plain.items():
@@ -273,7 +278,13 @@ def _channels(table: pd.DataFrame, plain: Mapping[str, str]) -> dict[str, tuple[
         elif kind != "url" and _holds_images(table[column]):
             files.setdefault(channel, column)
     if not files and all(_rank(name, "path", {}) is None for name in plain.values()):
-        named = [column for column in plain if _holds_images(table[column])]
+        named = [
+            column
+            for column, name in plain.items()
+            if _holds_images(table[column])
+            and not _NO_CHANNEL.search(name)
+            and all(_rank(name, canonical, {}) is None for canonical in ALIASES)
+        ]
         files = {str(column).strip(): column for column in named if len(named) > 1}
     return {channel: (folders.get(channel), file) for channel, file in files.items()}
 

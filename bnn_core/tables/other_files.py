@@ -237,8 +237,8 @@ def _matrix_of(data: dict[str, Any]) -> pd.DataFrame | None:
         return None
     ((key, rows),) = matrices.items()
     names = next((v for k, v in data.items() if k.lower().replace("_", "") in _CLASS_LISTS), None)
-    if isinstance(names, dict) and sorted(names.values()) == list(range(len(names))):
-        names = sorted(names, key=names.get)
+    if isinstance(names, dict) and {*map(str, names.values())} == {*map(str, range(len(names)))}:
+        names = sorted(names, key=lambda name: int(names[name]))
     named = isinstance(names, list) and len(names) == len(rows[0])
     heads = (
         [f"p_{name}" for name in names] if named else [f"{key}_{k}" for k in range(len(rows[0]))]

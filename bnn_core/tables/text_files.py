@@ -74,7 +74,7 @@ def read_text(path: Path) -> pd.DataFrame:
     demand_table(path, arrow.num_rows, arrow.num_columns)
     lines = list(zip(*(c[:LOOKED_AT].to_pylist() for c in arrow.columns), strict=True))
     names, header = two_line_header(lines) or ([name.strip() for name in lines[0]], 1)
-    if first.startswith(b"labels ") and all(map(str.isdecimal, names[1:])):
+    if first.startswith(b"labels ") and all(_is_number(name.encode()) for name in names[1:]):
         names[0] = "predicted"  # so LIBSVM calls the predicted class (svm-predict -b 1)
     header *= not _is_data(names)
     names = [(header and name) or f"column {i + 1}" for i, name in enumerate(names)]

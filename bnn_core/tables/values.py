@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.limits import LONGEST_NAME
 from bnn_core.tables.reading import rows_text
 
 #: Cells that mean "no label", besides empty ones.
@@ -111,6 +112,16 @@ def match_names(names: pd.Series, classes: Sequence[str], where: str = "") -> pd
         return fits[0]
 
     return each_once(names, spelt)
+
+
+def demand_short(classes: Sequence[str], where: str) -> None:
+    """InputError for a class with a name too long to be shown. where: begins the message."""
+    for name in classes:
+        if len(name) > LONGEST_NAME:
+            raise InputError(
+                f"{where}the name of the class '{name[:30]}…' has {len(name):,} letters, at most "
+                f"{LONGEST_NAME} are possible: rename it"
+            )
 
 
 def spelt_as(name: str, names: Sequence[str]) -> str:

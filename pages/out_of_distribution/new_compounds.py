@@ -12,10 +12,10 @@ from pages.shared.words import plain
 
 #: Most compounds in a table.
 MOST = 12
-#: Columns: title, format of its values.
+#: Columns: title, format of its values. A cell is Markdown.
 COLUMNS = {
-    "unit": ("Compound", "{}"),
-    "predicted": ("Predicted as", "{}"),
+    "unit": ("Compound", plain),
+    "predicted": ("Predicted as", plain),
     "probability": ("p", "{:.2f}"),
     "unlike": ("Unlike", "{:.0%}"),
     "agreement": ("Agree", "{:.0%}"),

@@ -156,7 +156,10 @@ def overview(view: OodView) -> None:
     )
     table = without_none(views.separations(view.key, view.method, view)).set_index("group")
     numbers = [name for name in table if name.startswith(("AUROC", "detection"))]
-    st.table(table.style.format("{:.3f}", subset=numbers, na_rep=""))
+    cells = table.style.format("{:.3f}", subset=numbers, na_rep="")
+    if "predicted as" in table:  # cells are Markdown
+        cells.format(plain, subset="predicted as", na_rep="")
+    st.table(cells.format_index(plain))
     st.caption(
         "AUROC: the probability that the network is surer of a known image than of one of these; 0.5 is "
         f"chance. Detection: the share of these set aside while {percent(view.false_alarm)} of the "

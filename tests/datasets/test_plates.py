@@ -232,8 +232,10 @@ def test_bad_images_are_put_aside_by_file_and_row(rgb_set, tmp_path):
     ):
         assert words in reason
     assert any("5 of 16 images could not be used" in note for note in source.notes)
+    source.quarantine.iloc[1, source.quarantine.columns.get_loc("file")] = "=1+1.png"
     source.keep_with_study(tmp_path)
-    assert "f0.png" in (tmp_path / "quarantine.csv").read_text()
+    quarantine = (tmp_path / "quarantine.csv").read_text()
+    assert "f0.png" in quarantine and "\n'=1+1.png," in quarantine
 
 
 def test_more_than_half_bad_is_an_error(rgb_set, tmp_path):
@@ -307,6 +309,7 @@ def test_rows_without_a_compound_have_a_group_too(rgb_set, tmp_path):
         (lambda t: t.__setitem__("moa", ""), "no row has a label in column 'moa'"),
         (lambda t: t.__setitem__("moa", "NA"), "no row has a label"),
         (lambda t: t.__setitem__("moa", "up"), "all labelled rows are 'up'"),
+        (lambda t: t.replace({"moa": {"up": "u" * 201}}, inplace=True), "'u+…' has 201 letters"),
         (
             lambda t: t.replace({"moa": {"up": "label"}}, inplace=True),
             r"fields\.csv rows 2, 3, .* \(8 rows\): a class cannot be called 'label'",

@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import streamlit as st
 from page_studies import pages, text_of, write_animals, write_others, write_with_new_plates
 
 from bnn_core.measures.first_looks import first_looks
 from bnn_core.study.folder import open_study
+from pages.out_of_distribution import new_compounds
 
 PAGE = "out_of_distribution/page.py"
 
@@ -90,6 +93,10 @@ def test_unseen_mechanisms_and_their_predicted_classes(monkeypatch, cache):
     lines = app.table[0].value
     assert lines.loc["unseen: all", "mechanisms"] == 3
     assert lines.loc["unseen: O", "predicted as"].startswith("0 (100")
+    drawn = []
+    monkeypatch.setattr(st, "table", lambda cells: drawn.append(cells.to_html()))
+    app.run()
+    assert r"0 \(100" in drawn[0] and r"unseen\: O" in drawn[0]  # cells are Markdown
     assert "False alarms" in text_of(app)
 
 
@@ -111,6 +118,14 @@ def test_marks_in_the_address_cannot_break_the_page(monkeypatch, cache):
         app = pages(monkeypatch, cache, PAGE, study="others")
         app.query_params["mark"] = mark
         assert not app.run().exception
+
+
+def test_names_of_new_compounds_are_no_markdown(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(st, "table", lambda cells, **options: drawn.append(cells.to_html()))
+    cells = ["*a*", "[b](c)", 1, 1, 1, 1]
+    new_compounds.table(pd.DataFrame([dict(zip(new_compounds.COLUMNS, cells, strict=True))]))
+    assert r"\*a\*" in drawn[0] and r"\[b\]\(c\)" in drawn[0]
 
 
 def test_new_compounds_are_ranked_as_like_a_mechanism_and_like_none(monkeypatch, tmp_path, cache):

@@ -23,10 +23,8 @@ from bnn_core.study.checking import check_study
 from bnn_core.study.fields import fixed_limits, read_original
 from bnn_core.study.folder import open_study
 
-SMALL = (
-    "--preset quick --epochs 1 --head-width 8 --pathways 1 --crop 8 --num-samples 4 --folds 2 "
-    "--precision float32"
-)
+SMALL = "--preset quick --epochs 1 --head-width 8 --pathways 1 --crop 8 --num-samples 4 --folds 2"
+SMALL += " --precision float32"  # bfloat16 would hide what the tests compare
 CHANNELS = ("DNA", "Actin")
 PLATES = {"P1": 1, "P2": 3}
 
@@ -324,6 +322,25 @@ def test_bad_fields_are_put_aside_by_row(study, tmp_path):
         path.write_bytes(b"")
     with pytest.raises(InputError, match=r"no image can be used .10"):
         add(study, tmp_path, "june")
+
+
+def test_ids_of_absolute_paths_name_no_folder_of_the_machine(study, tmp_path):
+    files, tables = tmp_path / "files", tmp_path / "tables"
+    for folder in (files, tables):
+        folder.mkdir()
+    table = write_plates(files, {"N1": 1}).drop(columns="site")
+    names = [f"FileName_{channel}" for channel in CHANNELS]
+
+    def ids(rows):
+        rows.to_csv(tables / "t.csv", index=False)
+        plates = read_plate(tables / "t.csv", to_learn=False)
+        return plan_plates(open_study(study), plates, "may").rows["image_id"].tolist()
+
+    absolute = table.assign(**{name: f"{files}/" + table[name] for name in names})
+    found = ids(absolute)
+    assert len(set(found)) == 10 and not any(str(tmp_path) in i for i in found)
+    assert found[0].startswith("may/files-") and found[0].endswith("/N1_0_DNA.tif")
+    assert ids(absolute.iloc[:3]) == found[:3]
 
 
 def test_channels_are_the_studys_in_any_order(study, tmp_path):

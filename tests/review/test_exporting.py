@@ -11,14 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.spreadsheets import neutralise, restore
 from bnn_core.commands.cli import main
 from bnn_core.review.exporting import (
     csv_bytes,
     export_bytes,
     export_table,
-    neutralise,
     parquet_bytes,
-    restore,
 )
 from bnn_core.review.importing import read_review_table
 

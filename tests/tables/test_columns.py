@@ -235,3 +235,6 @@ def test_columns_of_image_files_are_channels_whatever_they_are_called():
     out, found = map_columns(table(**files))
     assert (list(found.channels), out["path_w2"].tolist()) == (["DNA", "w2"], ["c.tif", "d.tif"])
     assert not map_columns(table(path=["x.tif"] * 2, **files))[1].channels
+    named = {"image_id": ["x.png", "y.png"], "mask": ["m.png", "n.png"], "w1": ["a.png", "b.png"]}
+    out, found = map_columns(table(**named))
+    assert not found.channels and out["image_id"].tolist() == ["x.png", "y.png"]

@@ -493,8 +493,17 @@ def test_the_predicted_class_of_libsvm_is_no_label(importing):
     rows = "\n".join(" ".join(map(str, [k, *p])) for k, p in zip((0, 1, 2, 0), P, strict=True))
     found = importing(f"labels 0 1 2\n{rows}\n", "t.txt")
     assert found.images["label"].isna().all() and "predicted class" in found.understood
+    two = "labels 1 -1\n1 0.75 0.25\n-1 0.375 0.625\n"
+    assert importing(two, "t.txt").images["label"].isna().all()
     commas = importing(f"labels 0 1 2\n{rows}\n".replace(" ", ","))
     assert commas.images["label"].tolist() == ["0", "1", "2", "0"]
+
+
+def test_a_class_name_that_no_page_could_show(importing):
+    p = {"p_a": P[:, 0], f"p_{'b' * 200}": 1 - P[:, 0]}
+    assert len(importing(p).classes[1]) == 200
+    with pytest.raises(InputError, match="has 201 letters, at most 200"):
+        importing({"p_a": P[:, 0], f"p_{'b' * 201}": 1 - P[:, 0]})
 
 
 def test_labels_that_are_always_the_highest_class_are_doubted(importing):

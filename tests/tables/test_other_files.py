@@ -200,6 +200,7 @@ def test_titles_above_a_sheet_are_passed_over(tmp_path):
     [
         ({"classes": ["a", "b", "c"]}, ["p_a", "p_b", "p_c"]),
         ({"class_indices": {"c": 2, "a": 0, "b": 1}}, ["p_a", "p_b", "p_c"]),
+        ({"classes": {"a": 0, "b": "x", "c": 2}}, ["probs_0", "probs_1", "probs_2"]),
         ({"model": "x"}, ["probs_0", "probs_1", "probs_2"]),
     ],
 )
