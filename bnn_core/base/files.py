@@ -104,7 +104,7 @@ def unwritable(
     is free there. choose: another place; part: what is written of it so far, to say how much is at
     least needed. size: bytes of the whole file, where they are known."""
     reason = error.strerror or str(error)
-    if error.errno != errno.ENOSPC and "errno 28" not in reason:  # of Arrow
+    if error.errno != errno.ENOSPC and "errno 28" not in reason.lower():  # of Arrow and shutil
         return InputError(f"cannot write {path}: {reason}; {choose}")
     room = ""
     with suppress(OSError):

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path, read_json, write_json
+from bnn_core.base.mapped import mapped_array
 from bnn_core.base.reading import read_arrays
 from bnn_core.datasets.source_notes import (
     copy_notes,
@@ -329,9 +330,7 @@ def _assemble(
             if not len(rows):
                 continue
             if images is None:
-                images = np.lib.format.open_memmap(
-                    temporary, "w+", np.uint8, (len(kept), *arrays["images"].shape[1:])
-                )
+                images = mapped_array(temporary, np.uint8, (len(kept), *arrays["images"].shape[1:]))
             images[rows] = arrays["images"]
             hashes[rows] = arrays["hashes"]
             for name, values in zip(arrays["quality_names"], arrays["quality"].T, strict=True):

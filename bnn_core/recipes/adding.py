@@ -18,7 +18,7 @@ import pandas as pd
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import read_json
+from bnn_core.base.files import read_json, unwritable
 from bnn_core.base.wording import count
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
@@ -319,9 +319,16 @@ def _kept_samples(study: Study, more: int, most: int) -> tuple[list[str], list[s
 
 
 def _copy_rest(study: Study, making: Path) -> None:
-    """All files of the study but those with a row per image."""
+    """All files of the study but those with a row per image. Raises InputError on a full disk."""
     if (making / ADDING / "copied").is_file():
         return
+    try:
+        _copy_files(study, making)
+    except OSError as error:
+        raise unwritable(error, making, "choose another folder") from error
+
+
+def _copy_files(study: Study, making: Path) -> None:
     for source in study.path.iterdir():
         if source.name in _BY_ROW:
             continue

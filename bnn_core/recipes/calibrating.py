@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bnn_core.base.mapped import mapped_array
 from bnn_core.measures.uncertainty import Moments, moments
 from bnn_core.networks.methods.temperature import tempered
 from bnn_core.recipes.fold import FoldResult
@@ -54,7 +55,7 @@ def calibrated(result: FoldResult, temperature: float, scratch: Path) -> FoldRes
     """
     count, parts = len(result.rows), []
     path = scratch / "calibrated.npy"
-    samples = np.lib.format.open_memmap(path, "w+", np.float16, result.samples.shape)
+    samples = mapped_array(path, np.float16, result.samples.shape)
     for start in range(0, count, CALIBRATED_AT_A_TIME):
         block = slice(start, start + CALIBRATED_AT_A_TIME)
         p = tempered(np.asarray(result.samples[block]).transpose(1, 0, 2), temperature)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
+from bnn_core.base.mapped import reserve
 from bnn_core.base.reading import demand_array, read_array, read_arrays
 from bnn_core.base.scores import NOVELTY
 from bnn_core.base.timing import timed
@@ -259,7 +261,8 @@ def assemble(results: list[FoldResult], num_rows: int, scratch: Path | None = No
         # A file without a name: the system deletes it with its last user.
         with tempfile.TemporaryFile(dir=scratch) as file:
             shape = (num_rows, *results[0].samples.shape[1:])
-            samples = np.memmap(file, np.float16, "w+", shape=shape)
+            reserve(file.fileno(), 2 * prod(shape), Path(scratch or tempfile.gettempdir()))
+            samples = np.memmap(file, np.float16, "r+", shape=shape)
         moments = join_samples([(r.rows, r.samples) for r in results], samples, moments)
     embedding = mean_of([r.embedding for r in results]).astype(np.float16)
     novelty = {
