@@ -58,9 +58,8 @@ def card(study: Study, table: pd.DataFrame, row: pd.Series, decision: pd.Series)
     """
     suspect = Suspect.of(row, "compound")
     rows = np.flatnonzero(suspect_images(table, suspect) & scored_rows(table))
-    st.markdown(
-        f"**{plain(heading(row, suspect))}** ({row['n_suspected']:,} of {row['n_images']:,})"
-    )
+    images = f"({row['n_suspected']:,} of {row['n_images']:,})".replace(" ", "\N{NO-BREAK SPACE}")
+    st.markdown(f"**{plain(heading(row, suspect))}** {images}")
     draw_strip(study, rows)
     st.caption(plain(capital(decision_text(decision))))
     st.page_link(

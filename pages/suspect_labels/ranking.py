@@ -123,7 +123,7 @@ def _cells(shown: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
                     shown["rank_low"], shown["rank_high"], sure, strict=True
                 )
             ],
-            "confidence": shown["mean_signed_confidence"],
+            "confidence": shown["mean_signed_confidence"].round(2) + 0.0,
         }
     )
 

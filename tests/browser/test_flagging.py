@@ -29,6 +29,9 @@ def small(tab):
     return tab
 
 
+COLOUR = "element => getComputedStyle(element).color"
+
+
 def look_at(tab, image):
     tab.goto(f"/one_image?study=beasts&image={image}")
     tab.get_by_role("button", name="Flag this image").wait_for()
@@ -72,6 +75,12 @@ def test_by_keyboard_from_the_button_through_the_form_and_back(small, cache):
     settled(small)
     box = small.get_by_role("dialog").bounding_box()
     assert box["y"] >= 0 and box["y"] + box["height"] <= 800
+    # Streamlit's colour of what is chosen has too little contrast on the dark theme.
+    chosen, other = (
+        small.locator(f"[role=dialog] [data-variant][aria-checked={checked}]").first
+        for checked in ("true", "false")
+    )
+    assert chosen.evaluate(COLOUR) == other.evaluate(COLOUR)
     small.keyboard.press("ArrowDown")
     small.get_by_role("option").first.wait_for()
     small.keyboard.press("Escape")

@@ -198,6 +198,9 @@ def test_the_first_suspects_come_first_with_their_decision(monkeypatch, tmp_path
     assert f"**{doubtful} of {len(ranked)} compounds**" in text_of(app)
     assert f"1 of {len(ranked)} compounds decided" in text_of(app)
     assert f"{len(rows)} of {len(rows)} flagged" in text_of(app)
+    # The count stays together where the line breaks.
+    count = f"({first['n_suspected']} of {first['n_images']})"
+    assert count.replace(" ", "\N{NO-BREAK SPACE}") in text_of(app)
 
 
 def test_without_compounds_single_images_are_the_answer(monkeypatch, cache):

@@ -33,6 +33,8 @@ def test_the_planted_compound_is_first_and_open_with_every_explanation(monkeypat
     first = ranking(app).iloc[0]
     assert (first["title"], first["label"], first["suspected"]) == ("D2", "D", "A")
     assert first["called"] == "12 of 12"
+    # Rounded before it is shown: -0.004 is no "-0.00".
+    assert ranking(app)["confidence"].equals(ranking(app)["confidence"].round(2))
     said = text_of(app)
     assert "rank 1" in said and "12 of 12 images are predicted wrongly, 12 as A" in said
     shown = {key for key, title in TITLES.items() if title in said}
