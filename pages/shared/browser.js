@@ -214,15 +214,18 @@ function scrollToOpened () {
 }
 
 // Streamlit makes a button anew that becomes the primary one, or no longer is; the focus stays on it.
+// Between two fields the focus is on the page for a moment, and a tooltip closes: the button is still there.
 function keepFocus () {
   let key = null
+  let focused = null
   window.addEventListener("focusin", event => {
-    const button = event.target.closest?.("[data-testid=stButton]")
+    focused = event.target
+    const button = focused.closest?.("[data-testid=stButton]")
     key = button?.closest("[class*=st-key-]")?.className.match(/st-key-\S+/)[0]
   })
   window.addEventListener("pointerdown", () => { key = null }, true)
   new MutationObserver(() => {
-    if (!key || document.activeElement !== document.body) return
+    if (!key || focused.isConnected || document.activeElement !== document.body) return
     document.querySelector(`.${CSS.escape(key)} [data-testid=stButton] button`)?.focus({ preventScroll: true })
   }).observe(document.body, { childList: true, subtree: true })
 }

@@ -126,6 +126,18 @@ def test_the_suspects_table_fits_the_screen_and_has_a_twin_for_screen_readers(ta
     wait_for(tab, lambda: page.evaluate("page => page.scrollWidth <= page.clientWidth"))
 
 
+def test_tab_leaves_a_button_with_a_tooltip(tab, full):
+    tab.goto("/review_list?study=full")
+    undo, redo = (tab.locator(f".st-key-review_{word} button").first for word in ("Undo", "Redo"))
+    undo.wait_for()
+    drawn(tab)
+    wait_for(tab, lambda: tab.evaluate("window.bnnListens === true"))
+    undo.focus()
+    tab.get_by_test_id("stTooltipContent").first.wait_for()
+    tab.keyboard.press("Tab")
+    wait_for(tab, lambda: redo.evaluate("redo => redo === document.activeElement"), 5)
+
+
 def test_the_box_of_a_lost_server_names_this_app(chromium, tmp_path):
     with serving(tmp_path) as (url, process):
         tab = chromium.new_page()
