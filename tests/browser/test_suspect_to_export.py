@@ -84,7 +84,7 @@ def test_the_tour_by_keyboard_shows_the_suspect_beside_its_other_doses(tab, demo
     settled(tab)
     tab.get_by_role("button", name="2. Compare").focus()
     tab.keyboard.press("Enter")
-    shown = "walls => walls.slice(0, 5).every(w => w.getBoundingClientRect().bottom <= 800)"
+    shown = "walls => walls.slice(0, 5).every(w => w.getBoundingClientRect().bottom < 801)"
     wait_for(tab, lambda: tab.locator(".wall").evaluate_all(shown))
     settled(tab)
     assert "2. Compare" in tab.evaluate("document.activeElement.innerText")
