@@ -202,7 +202,7 @@ function scrollToOpened () {
   for (const kind of ["wheel", "pointerdown", "keydown"]) {
     window.addEventListener(kind, () => grows.disconnect(), { capture: true, passive: true })
   }
-  new MutationObserver(() => {
+  const look = () => {
     const opened = [...document.querySelectorAll("[class*=st-key-scroll_to_]")].at(-1)
     const name = opened?.className.match(/st-key-scroll_to_\S+/)?.[0] ?? ""
     if (name && name !== shown) {
@@ -210,7 +210,9 @@ function scrollToOpened () {
       grows.observe(opened)
     }
     shown = name
-  }).observe(document.body, { childList: true, subtree: true })
+  }
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true })
+  look() // the page may be drawn before this script comes
 }
 
 // Streamlit makes a button anew that becomes the primary one, or no longer is; the focus stays on it.

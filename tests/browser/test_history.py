@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browsing import press_until, settled, wait_for
+from page_studies import ROOT
 
 from bnn_core.study.folder import open_study
 
@@ -163,6 +164,24 @@ def test_a_late_change_of_the_address_keeps_the_way_forward(laptop):
     settled(laptop)
     laptop.go_back()
     laptop.get_by_role("heading", name="Your data", exact=True).wait_for()
+
+
+def test_a_section_that_is_drawn_before_the_script_comes_is_scrolled_to(laptop):
+    drawn = """<body data-testid="stMain" style="height: 300px; overflow: auto">
+        <div style="height: 2000px"></div><div class="st-key-scroll_to_x">section</div>"""
+    laptop.route("**/drawn", lambda route: route.fulfill(body=drawn, content_type="text/html"))
+    laptop.goto("/drawn")
+    script = (ROOT / "pages/shared/browser.js").read_text(encoding="utf-8")
+    laptop.evaluate(
+        """async script => {
+            const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }))
+            const { default: start } = await import(url)
+            start({ data: { cookies: {} }, setTriggerValue () {} })
+        }""",
+        script,
+    )
+    section = laptop.locator(".st-key-scroll_to_x")
+    wait_for(laptop, lambda: section.bounding_box()["y"] < 800, 10)
 
 
 def test_a_link_to_help_shows_its_section_and_this_study(laptop, demo):
