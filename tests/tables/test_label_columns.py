@@ -169,7 +169,9 @@ def test_predictions_may_be_numbers_of_the_classes(importing, name, first, colum
         found = importing(columns, tops, {"label": labels, name: numbers})
         assert outcome(found) == (4, 4) and f"predicted class from {name}" in found.understood
     swapped = [*alphabet[:2], alphabet[3], alphabet[2]]
-    with pytest.raises(InputError, match="rows 4, 5: predicted is 'C' but the highest column is p_D"):
+    with pytest.raises(
+        InputError, match="rows 4, 5: predicted is 'C' but the highest column is p_D"
+    ):
         importing(columns, swapped, {"label": list("ABCD"), name: numbers})
 
 
