@@ -79,9 +79,8 @@ def kept(
 def _made(path: Path, key: bytes, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """`make()`, kept at `path`, or what another process kept there meanwhile."""
     with ExitStack() as held:
-        with suppress(
-            OSError, InputError
-        ):  # a folder that cannot be written, or a maker that hangs
+        # A folder that cannot be written, or another maker that hangs: the table is made all the same.
+        with suppress(OSError, InputError):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = readable(path).with_suffix(".lock")
             held.enter_context(alone(lock, "", patience=PATIENCE))
