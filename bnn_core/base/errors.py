@@ -19,7 +19,7 @@ class InputError(Exception):
     LONGEST = 2000
 
     def __init__(self, message: str):
-        text = one_line(message)
+        text = printable(message)
         if len(text) > self.LONGEST:
             text = f"{text[: self.LONGEST // 2]} … {text[-self.LONGEST // 2 :]}"
         super().__init__(text)
@@ -48,7 +48,7 @@ def decoding(path: str | PathLike, remedy: str = RESTORE) -> Iterator[None]:
         ) from error
 
 
-def one_line(text: str) -> str:
+def printable(text: str) -> str:
     """The text with a blank for each line end and control character."""
     return "".join(c if c.isprintable() else " " for c in text)
 

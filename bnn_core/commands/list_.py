@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from bnn_core.base.errors import one_line
+from bnn_core.base.errors import printable
 from bnn_core.commands.flags import add_cache_flag, add_json_flag
 from bnn_core.study.catalogue import StudyEntry, cache_root, list_studies, unfinished
 
@@ -34,5 +34,5 @@ def run(args: argparse.Namespace) -> str:
 
 def _line(entry: StudyEntry) -> str:
     return (
-        entry.problem or f"{entry.rows:>9,} images  {entry.created[:10]}  {one_line(entry.title)}"
+        entry.problem or f"{entry.rows:>9,} images  {entry.created[:10]}  {printable(entry.title)}"
     )
