@@ -111,7 +111,7 @@ def main() -> None:
                 print(f"| {page} | {first:.2f} | {second:.2f} |", flush=True)
             for page, chart in CLICKS:
                 by_sidebar(tab, page)
-                tab.locator(".js-plotly-plot .plot").first.wait_for()
+                tab.locator(".js-plotly-plot").first.wait_for()
                 tab.wait_for_timeout(500)
                 if (best := click(tab, chart)) is not None:
                     print(f"| {page}: click to images | {best:.2f} | |", flush=True)
