@@ -33,7 +33,7 @@ class _ReluNorm(torch.autograd.Function):
         out = torch.empty_like(x)
         parameters = [part.detach().numpy() for part in (weight, bias)]
         running = norm.running_mean.numpy(), norm.running_var.numpy()
-        ctx.moments = _kernels().forward(
+        ctx.moments = _kernels().relu_norm_forward(
             _flat(x), *parameters, *running, norm.momentum, norm.eps, _flat(out)
         )
         norm.num_batches_tracked.add_(1)
@@ -45,7 +45,7 @@ class _ReluNorm(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         by_x = torch.empty_like(x)
-        sums = _kernels().backward(
+        sums = _kernels().relu_norm_backward(
             _flat(gradient), _flat(x), *ctx.moments, weight.detach().numpy(), _flat(by_x)
         )
         return by_x, *map(torch.from_numpy, sums), None

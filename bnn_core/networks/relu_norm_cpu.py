@@ -87,10 +87,10 @@ def _moments(x, channels):
 
 
 @compiled()
-def forward(x, weight, bias, running_mean, running_var, momentum, eps, out):
+def relu_norm_forward(x, weight, bias, running_mean, running_var, momentum, eps, out):
     """Fills out with the normalised ReLU of x and moves the running statistics; all others (C,).
 
-    Returns mean and 1 / standard deviation (C,) float64 for `backward`.
+    Returns mean and 1 / standard deviation (C,) float64 for `relu_norm_backward`.
     """
     channels, count = len(weight), len(x) // len(weight)
     mean, variance = _moments(x, channels)
@@ -109,7 +109,7 @@ def forward(x, weight, bias, running_mean, running_var, momentum, eps, out):
 
 
 @compiled()
-def backward(gradient, x, mean, inverse, weight, by_x):
+def relu_norm_backward(gradient, x, mean, inverse, weight, by_x):
     """Fills by_x; returns the gradients by weight and bias, (C,) float32.
 
     mean, inverse: (C,) of the forward pass, inverse of the standard deviation.
