@@ -109,7 +109,7 @@ def effect_of_samples(running: Running, classes: Sequence[str]) -> go.Figure:
     figure.update_xaxes(title="networks averaged, T", row=2, col=1)
     figure.update_yaxes(range=[-0.02, 1.02], row=1, col=1)
     figure.update_yaxes(rangemode="tozero", row=2, col=1)
-    figure.update_layout(legend={"y": -0.2, "yanchor": "top"})
+    style.legend_below(figure)
     return figure
 
 

@@ -51,8 +51,8 @@ def criteria(
         cell = {"row": panel // columns + 1, "col": panel % columns + 1}
         standing = comparison.standing(criterion)
         best = {standing.leader, *standing.tied} if standing else set()
-        for method in comparison.methods:
-            value = comparison.figure(criterion, method, against)
+        values = {m: comparison.figure(criterion, m, against) for m in comparison.methods}
+        for method, value in values.items():
             if np.isnan(value.value):
                 continue
             colour = method_of(method).colour
@@ -73,13 +73,16 @@ def criteria(
                         "arrayminus": [value.value - value.low],
                         "color": colour,
                         "thickness": 2,
-                        "width": 0,
+                        "width": 4,  # without its end an interval looks cut
                     },
                     hovertemplate=f"{names[method]}<br>{CRITERIA[criterion].title} {value.value:.4f} "
                     f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>",
                 ),
                 **cell,
             )
+        figure.update_xaxes(
+            range=style.padded(*([v.low, v.value, v.high] for v in values.values())), **cell
+        )
         if against is not None:
             figure.add_vline(x=0, line={"color": style.GUIDE, "dash": "dot", "width": 2}, **cell)
     style.finish(figure, height=height, legend=False)
@@ -106,7 +109,10 @@ def reliability_diagrams(
     """
     columns = min(_COLUMNS, len(diagrams))
     rows = -(-len(diagrams) // columns)
-    titles = [f'<span style="color:{method_of(m).colour}">■</span> {names[m]}' for m in diagrams]
+    # Names in full would meet one another in a narrow window.
+    titles = [
+        f'<span style="color:{method_of(m).colour}">■</span> {method_of(m).short}' for m in diagrams
+    ]
     figure = make_subplots(
         rows=rows,
         cols=columns,

@@ -21,14 +21,17 @@ async function save({ chart, name, caption }, format) {
   const graph = camera.closest(".js-plotly-plot")
   const [layout, options, full] = [graph.layout, graph._context.toImageButtonOptions, graph._fullLayout]
   const lines = wrapped(caption, Math.max(30, Math.floor(full.width / 6.6)))
-  graph.layout = { ...layout, template: {}, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
+  const below = LINE * (lines.length + 1)
+  const legend = layout.legend?.yref === "container"  // at the foot of the picture, where the caption is
+    ? { ...layout.legend, y: below / (full.height + below) } : layout.legend
+  graph.layout = { ...layout, template: {}, legend, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
     font: { ...full.font, family: FILE_FONT, color: INK },
-    margin: { ...layout.margin, b: full._size.b + LINE * (lines.length + 1) },
+    margin: { ...layout.margin, b: full._size.b + below },
     annotations: [...(layout.annotations ?? []), { text: lines.join("<br>"), showarrow: false,
       align: "left", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "left", yanchor: "top",
       xshift: -full._size.l + 8, yshift: -full._size.b - LINE / 2, font: { size: 12, color: INK } }] }
   graph._context.toImageButtonOptions = { format, filename: name, width: full.width,
-    height: full.height + LINE * (lines.length + 1), scale: format === "png" ? 3 : 1 }
+    height: full.height + below, scale: format === "png" ? 3 : 1 }
   withoutClicks(graph)
   graph.layout = layout
   graph._context.toImageButtonOptions = options
