@@ -22,16 +22,17 @@ async function save({ chart, name, caption }, format) {
   const [layout, options, full] = [graph.layout, graph._context.toImageButtonOptions, graph._fullLayout]
   const lines = wrapped(caption, Math.max(30, Math.floor(full.width / 6.6)))
   const below = LINE * (lines.length + 1)
+  const height = full.height + below
   const legend = layout.legend?.yref === "container"  // at the foot of the picture, where the caption is
-    ? { ...layout.legend, y: below / (full.height + below) } : layout.legend
+    ? { ...layout.legend, y: below / height } : layout.legend
   graph.layout = { ...layout, template: {}, legend, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
     font: { ...full.font, family: FILE_FONT, color: INK },
     margin: { ...layout.margin, b: full._size.b + below },
-    annotations: [...(layout.annotations ?? []), { text: lines.join("<br>"), showarrow: false,
-      align: "left", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "left", yanchor: "top",
-      xshift: -full._size.l + 8, yshift: -full._size.b - LINE / 2, font: { size: 12, color: INK } }] }
+    // No figure has a title of its own; it is placed in the whole picture, whatever the labels need.
+    title: { text: lines.join("<br>"), font: { size: 12, color: INK }, xref: "container", yref: "container",
+      x: 8 / full.width, y: (below - LINE / 2) / height, xanchor: "left", yanchor: "top" } }
   graph._context.toImageButtonOptions = { format, filename: name, width: full.width,
-    height: full.height + below, scale: format === "png" ? 3 : 1 }
+    height, scale: format === "png" ? 3 : 1 }
   withoutClicks(graph)
   graph.layout = layout
   graph._context.toImageButtonOptions = options
