@@ -102,8 +102,9 @@ def share_intervals(
     right, n: (G, T) right and counted images of each group. few: see `Interval`.
     """
     right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
-    low, high = _ends(*_jeffreys(right, n), level)
-    least, most = _ends(*_of_measured_spread(right, n), level)
+    measured = _measured_variance(right, n)
+    low, high = _ends(*_jeffreys(right, n, measured), level)
+    least, most = _ends(*_beta(right, n, np.nan_to_num(measured)), np.inf, level)
     groups = (n > 0).sum(axis=0)
     with np.errstate(invalid="ignore"):  # nan where nothing is counted
         wide = high - low > TOO_WIDE * (most - least)
@@ -115,7 +116,8 @@ def share_p_value(right: np.ndarray, n: np.ndarray, target: float) -> np.ndarray
 
     right, n: (G, T). The lower end of `share_intervals` at level 1 - 2 p is the target.
     """
-    k, rest, freedom = _jeffreys(right, n)
+    right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
+    k, rest, freedom = _jeffreys(right, n, _measured_variance(right, n))
     p = student_t.sf(norm.isf(betainc(k, rest, target)), freedom)
     return np.where(np.isnan(k), 1.0, p)
 
@@ -266,23 +268,18 @@ def _ends(
     return low, high
 
 
-def _jeffreys(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _jeffreys(
+    right: np.ndarray, n: np.ndarray, measured: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(k + 1/2, n - k + 1/2, degrees of freedom), each (T,), with the effective number of images.
 
-    The numbers are nan if nothing is counted.
+    measured: (T,) of `_measured_variance`. The numbers are nan if nothing is counted.
     """
-    right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
     total = n.sum(axis=0)
     usual = USUAL_RHO * ratio((n**2).sum(axis=0), total**2) + ratio(1 - USUAL_RHO, total)
-    measured = _measured_variance(right, n)
     weight = np.where(np.isnan(measured), 0, np.maximum(_mixed(right, n) / 2 - 1, 0))
     relative = (weight * np.nan_to_num(measured) + usual) / (weight + 1)
     return *_beta(right, n, relative), weight + USUAL_FREEDOM
-
-
-def _of_measured_spread(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """`_jeffreys` if the measured spread between groups were the true one."""
-    return *_beta(right, n, np.nan_to_num(_measured_variance(right, n))), np.inf
 
 
 def _beta(right: np.ndarray, n: np.ndarray, relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
