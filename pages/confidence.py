@@ -286,7 +286,7 @@ def show_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
     check = _check(answer, level)
     if answer.cutoff is None:
         st.markdown(
-            f"**{method_of(method).short}: no cut-off** is shown to have "
+            f"**{method_of(method).short}: no cut-off** is shown to reach "
             f"{100 * answer.target:g} %: {answer.reason}. {check}"
         )
         return

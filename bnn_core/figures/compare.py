@@ -15,6 +15,7 @@ from bnn_core.figures import style
 from bnn_core.figures.overview import reliability_trace
 from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.measures.evaluation import RiskCoverage
+from bnn_core.measures.intervals import Interval
 from bnn_core.measures.reliability import Reliability
 
 _COLUMNS = 4
@@ -55,31 +56,13 @@ def criteria(
         for method, value in values.items():
             if np.isnan(value.value):
                 continue
-            colour = method_of(method).colour
-            figure.add_trace(
-                go.Scatter(
-                    x=[value.value],
-                    y=[names[method]],
-                    mode="markers",
-                    showlegend=False,
-                    marker={
-                        "color": colour if method in best else "rgba(0,0,0,0)",
-                        "size": 10,
-                        "line": {"color": colour, "width": 2},
-                    },
-                    error_x={
-                        "type": "data",
-                        "array": [value.high - value.value],
-                        "arrayminus": [value.value - value.low],
-                        "color": colour,
-                        "thickness": 2,
-                        "width": 4,  # without its end an interval looks cut
-                    },
-                    hovertemplate=f"{names[method]}<br>{CRITERIA[criterion].title} {value.value:.4f} "
-                    f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>",
-                ),
-                **cell,
+            mark = _interval_mark(names[method], method_of(method).colour, value, method in best)
+            title = CRITERIA[criterion].title
+            mark.hovertemplate = (
+                f"{names[method]}<br>{title} {value.value:.4f} "
+                f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>"
             )
+            figure.add_trace(mark, **cell)
         figure.update_xaxes(
             range=style.padded(*([v.low, v.value, v.high] for v in values.values())), **cell
         )
@@ -97,6 +80,29 @@ def criteria(
     )
     _small_titles(figure)
     return figure
+
+
+def _interval_mark(name: str, colour: str, value: Interval, filled: bool) -> go.Scatter:
+    """A method's figure as a point with its interval."""
+    return go.Scatter(
+        x=[value.value],
+        y=[name],
+        mode="markers",
+        showlegend=False,
+        marker={
+            "color": colour if filled else "rgba(0,0,0,0)",
+            "size": 10,
+            "line": {"color": colour, "width": 2},
+        },
+        error_x={
+            "type": "data",
+            "array": [value.high - value.value],
+            "arrayminus": [value.value - value.low],
+            "color": colour,
+            "thickness": 2,
+            "width": 4,  # without its end an interval looks cut
+        },
+    )
 
 
 def reliability_diagrams(

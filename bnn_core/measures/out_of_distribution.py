@@ -34,7 +34,11 @@ SUBSETS = {
 }
 KNOWN_SHARE = 0.95
 #: Kinds of damage (`images/faults.py`) in words; the others are words already.
-DAMAGES = {"blur": "out of focus", "saturate": "overexposed", "wrong-channel": "channels swapped"}
+DAMAGE_WORDS = {
+    "blur": "out of focus",
+    "saturate": "overexposed",
+    "wrong-channel": "channels swapped",
+}
 
 
 def groups(table: pd.DataFrame) -> np.ndarray:
@@ -62,7 +66,7 @@ def kinds(table: pd.DataFrame) -> np.ndarray:
     kind = table["label"].astype(object)
     if "corruption" in table:
         damage = table["corruption"].astype(object)
-        kind = damage.replace(DAMAGES).where(damage.notna(), kind)
+        kind = damage.replace(DAMAGE_WORDS).where(damage.notna(), kind)
     if "source" in table:
         kind = kind.where(kind.notna(), table["source"].astype(object))
     return kind.where(kind.notna(), "no label").astype(str).to_numpy(dtype=object)
