@@ -50,7 +50,7 @@ def test_a_blind_reviewer_sees_no_decision_of_another(monkeypatch, cache, flagge
     app.text_input(key="review_name").input("Bo").run()
     app.toggle(key="blind").set_value(True).run()
     assert not app.exception and "Ada" not in text_of(app)
-    assert app.dataframe[0].value["decision"].tolist() == ["relabel to cat"] * 3
+    assert app.dataframe[0].value["decision"].tolist() == ["→ cat"] * 3
     # On other pages too.
     app.switch_page("one_image/page.py").run()
     assert not app.exception
@@ -86,7 +86,7 @@ def test_what_is_flagged_with_marks_and_history(monkeypatch, cache, flagged):
     table = app.dataframe[0].value
     assert len(table) == 12 and table["decision"].value_counts().to_dict() == {
         "unsure": 9,
-        "relabel to cat": 3,
+        "→ cat": 3,
     }
     assert "disputed (3)" in field(app, "button_group", "Which").options
     assert "**12** of 12 flagged images" in text_of(app)
@@ -256,7 +256,7 @@ def test_the_table_has_the_columns_that_the_window_has_room_for(
     order = list(table.proto.column_order)
     assert {"image_id", "label", "decision", "reason"} <= set(order)
     assert ("note" in order) is not narrow
-    assert table.value["decision"].tolist() == ["relabel to cat"] * 3 + ["unsure"] * 9
+    assert table.value["decision"].tolist() == ["→ cat"] * 3 + ["unsure"] * 9
 
 
 def test_undo_looks_idle_until_there_is_something_to_undo(monkeypatch, cache, flagged):
