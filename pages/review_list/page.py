@@ -12,7 +12,7 @@ from bnn_core.study.folder import Study
 from pages.review_list import examples, files, history, undo
 from pages.shared import blind, filters, flag_form, frame, panels, reviewer, studies
 from pages.shared.empty import empty
-from pages.shared.flagging import decision_words, decisions, flag_control, review_log
+from pages.shared.flagging import decisions, flag_control, review_log
 from pages.shared.wall import image_wall
 from pages.shared.words import plain, table_height, without_none
 
@@ -34,7 +34,16 @@ COLUMNS = {
     "note": "Note",
     "reviewer": "Reviewer",
 }
-WIDTHS = {"image_id": 130, "label": 108, "predicted": 108, "decision": 165, "reviewer": 84}
+WIDTHS = {
+    "image_id": 130,
+    "compound": 96,
+    "label": 108,
+    "predicted": 108,
+    "decision": 130,
+    "reason": 94,
+    "note": 138,
+    "reviewer": 86,
+}
 #: Columns that a narrow window has room for.
 NARROW = ("image_id", "label", "decision", "reason")
 
@@ -188,7 +197,9 @@ def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | No
         on_select="rerun",
         column_order=NARROW if frame.narrow_window() else COLUMNS,
         column_config={
-            name: st.column_config.Column(title, width=WIDTHS.get(name))
+            name: st.column_config.Column(
+                title, width=WIDTHS[name], help="→ is relabel." if name == "decision" else None
+            )
             for name, title in COLUMNS.items()
         },
     )
@@ -200,10 +211,8 @@ def decided_table(study: Study, part: pd.DataFrame) -> pd.DataFrame:
     """The columns of the table: the image, its labels, the decision."""
     table = studies.table(study, study.reading_method).iloc[part.index].reset_index(drop=True)
     decided = part.drop(columns="image_id").reset_index(drop=True)
-    decided["decision"] = [
-        decision_words(*both)
-        for both in zip(decided["decision"], decided["new_label"], strict=True)
-    ]
+    relabelled = decided["new_label"].notna()
+    decided["decision"] = decided["decision"].mask(relabelled, "→ " + decided["new_label"])
     columns = pd.concat([table, decided], axis=1)
     return without_none(columns[[c for c in COLUMNS if c in columns]])
 
