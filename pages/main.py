@@ -203,8 +203,12 @@ def run_app() -> None:
         has_study = pick_study(study_entries)
         _browser(
             key="browser",
-            data={"cookies": reviewer.cookie() | drafts.cookie()},
+            data={
+                "cookies": reviewer.cookie() | drafts.cookie(),
+                "narrow": frame.narrow_window(),
+            },
             on_unsent_change=keep_unsent,
+            on_narrow_change=lambda: None,
         )
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):

@@ -4,9 +4,12 @@ const AT_ONCE_MS = 250
 const PAUSE_MS = 400
 const SLOW_MS = 1500
 const UNSENT = "bnn_unsent"
+// As in page.css.
+const NARROW = matchMedia("(max-width: 1100px)")
 
-export default function ({ data, setTriggerValue }) {
+export default function ({ data, setStateValue, setTriggerValue }) {
   joinSteps()
+  tellWidth(data.narrow, setStateValue)
   if (!window.bnnListens) {
     window.bnnListens = true
     returnToAsked()
@@ -21,6 +24,13 @@ export default function ({ data, setTriggerValue }) {
     nameTheApp()
   }
   Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
+}
+
+// A canvas of a table cannot hide columns by itself: the server is told of a narrow window.
+function tellWidth (known, setStateValue) {
+  const tell = () => { if (NARROW.matches !== known) setStateValue("narrow", NARROW.matches) }
+  NARROW.onchange = tell
+  tell()
 }
 
 // After a login, the page that was asked for before it (login.js).
