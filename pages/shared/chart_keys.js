@@ -16,13 +16,21 @@ export default function () {
   document.body.append(spoken)
   // A chart that is drawn anew keeps the focus, and the place in it.
   const places = new Map()
+  const seen = new WeakSet()
   let focused = null
   window.addEventListener("focusin", event => { focused = event.target.closest?.(CHART) ? nameOf(event.target) : null })
   window.addEventListener("pointerdown", () => { focused = null }, true)
   const look = () => {
     const charts = [...document.querySelectorAll(CHART)]
-    charts.filter(graph => graph.tabIndex < 0 && graph._fullLayout?.clickmode?.includes("select"))
-      .forEach(graph => prepare(graph, places, spoken))
+    for (const graph of charts.filter(graph => graph.on && !seen.has(graph))) {
+      seen.add(graph)
+      // Streamlit says that marks can be selected after it has drawn the chart.
+      const ready = () => {
+        if (graph.tabIndex < 0 && graph._fullLayout?.clickmode?.includes("select")) prepare(graph, places, spoken)
+      }
+      graph.on("plotly_afterplot", ready)
+      ready()
+    }
     if (!focused || document.activeElement !== document.body) return
     charts.find(graph => nameOf(graph) === focused)?.focus({ preventScroll: true })
   }
