@@ -17,6 +17,7 @@ from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.images import plate_pixels
 from bnn_core.recipes import adding_blocks, plate_blocks
+from bnn_core.recipes.image_map import MAP_FILE
 from bnn_core.recipes.new_plates import plan_plates, predict_plates
 from bnn_core.recipes.plate_anchor import anchored_limits, study_levels
 from bnn_core.study.checking import check_study
@@ -113,6 +114,8 @@ def test_the_studys_images_as_a_new_table_have_the_studys_numbers(study, screen,
         pd.testing.assert_frame_equal(summary.iloc[:20], before.summary(method), check_dtype=False)
         assert summary["correct"].iloc[20:].isna().all()
     assert_allclose(result.embedding[20:], before.embedding[place], atol=2e-3)
+    # The map is made with the set: the first visitor of its page does not wait for it.
+    assert np.load(result.path / MAP_FILE).shape == (20 + n, 2)
     assert result.images["fold"].iloc[20:].tolist() == before.images["fold"].iloc[place].tolist()
     assert result.images["plate"].iloc[20:].tolist() == table["plate"].tolist()
     assert result.thumbnail(21) == before.thumbnail(place[1])
