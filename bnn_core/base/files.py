@@ -148,7 +148,20 @@ def atomic_path(path: Path, size: Callable[[], int] | None = None) -> Iterator[P
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def copy_folder(source: Path, target: Path, choose: str) -> None:
+    """Copy a folder, into `target` if that is there. choose: another place, see `unwritable`."""
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except OSError as error:
+        raise unwritable(error, target, choose, size=lambda: folder_bytes(source)) from error
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files of a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write a file whole or not at all."""
     with atomic_path(path, lambda: len(data)) as temporary:
         temporary.write_bytes(data)

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pandas as pd
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import read_json, unwritable
+from bnn_core.base.files import folder_bytes, read_json, unwritable
 from bnn_core.base.wording import count
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
@@ -325,7 +326,8 @@ def _copy_rest(study: Study, making: Path) -> None:
     try:
         _copy_files(study, making)
     except OSError as error:
-        raise unwritable(error, making, "choose another folder") from error
+        size = partial(folder_bytes, study.path)
+        raise unwritable(error, making, "choose another folder", size=size) from error
 
 
 def _copy_files(study: Study, making: Path) -> None:

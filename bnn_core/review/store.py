@@ -5,6 +5,7 @@ thread, and a file that is moved while the app runs must not collect reviews uns
 about a millisecond.
 """
 
+import errno
 import os
 import re
 import sqlite3
@@ -15,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import unwritable
 from bnn_core.base.timing import parsed_time
 
 LOG_SCHEMA = 1
@@ -289,7 +291,8 @@ def _explained(path: Path) -> Iterator[None]:
         if "locked" in text or "busy" in text:
             advice = f"is locked by another program ({text}); nothing was written, try again"
         elif "full" in text:
-            advice = f"cannot be written ({text}); free some space, then repeat the action"
+            full = OSError(errno.ENOSPC, text)
+            raise unwritable(full, path, "choose another folder (--cache or BNN_CACHE)") from error
         elif "readonly" in text or "unable to open" in text:
             advice = (
                 f"cannot be opened or written ({text}); make folder and file writable or "
