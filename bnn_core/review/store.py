@@ -8,6 +8,7 @@ about a millisecond.
 import errno
 import os
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ LOG_SCHEMA = 1
 #: "bnnr" in the file's header marks a review log among SQLite files.
 APPLICATION = 0x626E6E72
 BUSY_SECONDS = 15.0
+#: Bytes of the smallest piece of memory that SQLite shares between processes, as a file.
+_SHARED_BYTES = 32 << 10
 
 #: One action is one press of a button; its events are one row per image. Triggers prevent changes
 #: and deletions: undo and redo are actions that point to another one.
@@ -277,6 +280,13 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
+def _is_full(path: Path) -> bool:
+    """Whether there is no room for the memory that connections share, of which SQLite says less."""
+    with suppress(OSError):
+        return shutil.disk_usage(path.parent).free < _SHARED_BYTES
+    return False
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn errors of SQLite and the system into one line with the remedy."""
@@ -290,7 +300,7 @@ def _explained(path: Path) -> Iterator[None]:
             raise
         if "locked" in text or "busy" in text:
             advice = f"is locked by another program ({text}); nothing was written, try again"
-        elif "full" in text:
+        elif "full" in text or ("I/O" in text and _is_full(path)):
             full = OSError(errno.ENOSPC, text)
             raise unwritable(full, path, "choose another folder (--cache or BNN_CACHE)") from error
         elif "readonly" in text or "unable to open" in text:

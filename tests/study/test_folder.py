@@ -112,7 +112,7 @@ def test_a_failure_midway_leaves_the_old_study_and_nothing_else(tmp_path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(writing, "write_array", full)
-    with pytest.raises(InputError, match=r"No space left on device .*MB are free"):
+    with pytest.raises(InputError, match=r"No space left on device .*B are free"):
         write_study(tmp_path / "s", force=True, **parts(1))
     assert open_study(tmp_path / "s").meta["settings"] == {"seed": 0}
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
