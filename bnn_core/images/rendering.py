@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
 from bnn_core.images.contrast import HIGH_PERCENTILE, LOW_PERCENTILE, area_resize, stretch
 
 PALETTES = ("set", "colour-blind")
 PICTURE_FORMATS = {"webp": "image/webp", "png": "image/png"}
-THUMBNAIL_SIDE = 96
+THUMBNAIL_SIDE, LARGEST_THUMBNAIL = 96, 2048
 GREY = "#ffffff"
 
 _STAINS = {
@@ -119,6 +119,17 @@ def render(
     return encode(
         composite(part, [GREY] if len(shown) == 1 else [colours[c] for c in shown]), image_format
     )
+
+
+def open_thumbnail(data: bytes) -> Image.Image:
+    """A study's thumbnail, decoded. InputError for other formats and large ones: a study of somebody
+    else may hold anything."""
+    with decoding("the thumbnail", "make the study again"):
+        picture = Image.open(io.BytesIO(data), formats=("WEBP", "PNG"))
+        if max(picture.size) > LARGEST_THUMBNAIL:
+            raise InputError(f"the thumbnail has {picture.width} x {picture.height} pixels")
+        picture.load()
+        return picture
 
 
 def thumbnail(unit: np.ndarray, colours: Sequence[str], long_side: int = THUMBNAIL_SIDE) -> bytes:

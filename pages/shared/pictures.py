@@ -10,6 +10,7 @@ from PIL import Image
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.roots import is_file
+from bnn_core.images.rendering import open_thumbnail
 from bnn_core.study import fields
 from bnn_core.study.folder import Study
 from pages.shared.studies import identity
@@ -77,7 +78,7 @@ def has_original(study: Study, row: int) -> bool:
 
 def enlarged(data: bytes, side: int = FULL_SIDE) -> bytes:
     """A small picture at about `side` pixels: whole pixels for tiny ones, else smooth."""
-    picture = Image.open(io.BytesIO(data))
+    picture = open_thumbnail(data)
     longest = max(picture.size)
     if longest < side:
         if longest <= PIXEL_ART:

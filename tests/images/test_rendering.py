@@ -13,6 +13,7 @@ from bnn_core.images.rendering import (
     channel_colours,
     composite,
     dna_channel,
+    open_thumbnail,
     render,
     stain_of,
     thumbnail,
@@ -157,3 +158,16 @@ def test_thumbnail_is_small_webp():
     opened = Image.open(io.BytesIO(data))
     assert opened.format == "WEBP" and opened.size == (96, 77)
     assert Image.open(io.BytesIO(thumbnail(unit[:, :20, :30], ["#ff0000"] * 3))).size == (30, 20)
+
+
+def test_a_thumbnail_is_a_small_picture_of_a_known_format():
+    def saved(kind, side=20):
+        out = io.BytesIO()
+        Image.new("RGB", (side, 4)).save(out, kind)
+        return out.getvalue()
+
+    assert open_thumbnail(thumbnail(np.zeros((1, 9, 7)), ["#ffffff"])).size == (7, 9)
+    whole = saved("WEBP")
+    for data in (saved("EPS"), saved("GIF"), saved("TIFF"), saved("WEBP", 3000), whole[:40], b"x"):
+        with pytest.raises(InputError, match="the thumbnail"):
+            open_thumbnail(data)
