@@ -320,12 +320,14 @@ def _kept_samples(study: Study, more: int, most: int) -> tuple[list[str], list[s
 
 
 def _copy_rest(study: Study, making: Path) -> None:
-    """All files of the study but those with a row per image. Raises InputError on a full disk."""
+    """All files of the study but those with a row per image. On a full disk an InputError, and no
+    working folder."""
     if (making / ADDING / "copied").is_file():
         return
     try:
         _copy_files(study, making)
     except OSError as error:
+        shutil.rmtree(making, ignore_errors=True)  # it holds nothing else yet
         size = partial(folder_bytes, study.path)
         raise unwritable(error, making, "choose another folder", size=size) from error
 
