@@ -1,5 +1,6 @@
 """What several test files share. Slow machines are no failure, and torch takes one thread."""
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,8 @@ from bnn_core.recipes import workers
 settings.register_profile("patient", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("patient")
 torch.set_num_threads(1)
+# A shell's background job ignores Ctrl-C, and so would the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,7 +19,7 @@ class InputError(Exception):
     LONGEST = 2000
 
     def __init__(self, message: str):
-        text = "".join(c if c.isprintable() else " " for c in message)
+        text = printable(message)
         if len(text) > self.LONGEST:
             text = f"{text[: self.LONGEST // 2]} … {text[-self.LONGEST // 2 :]}"
         super().__init__(text)
@@ -46,6 +46,11 @@ def decoding(path: str | PathLike, remedy: str = RESTORE) -> Iterator[None]:
         raise InputError(
             f"{path} is damaged or truncated ({first_line(error)}): {remedy}"
         ) from error
+
+
+def printable(text: str) -> str:
+    """The text with a blank for each line end and control character."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def first_line(error: BaseException) -> str:

@@ -33,7 +33,8 @@ MOST_ARRAY_BYTES = 8_000_000_000
 MOST_UNPACKED_BYTES = 50_000_000_000
 #: Bytes of a JSON file.
 MOST_JSON_BYTES = 50_000_000
-#: Letters of the name of a study, a class, a method or a file; file systems allow no more.
+#: Bytes of the name of a study, a set or a method, letters of that of a class. A file's name has at
+#: most 255 bytes, and those of locks and swaps are longer than the study's.
 LONGEST_NAME = 200
 #: MB of one file that the browser sends (server.maxUploadSize).
 MOST_UPLOAD_MB = 200

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from bnn_core.base.errors import printable
 from bnn_core.commands.flags import add_cache_flag, add_json_flag
 from bnn_core.study.catalogue import StudyEntry, cache_root, list_studies, unfinished
 
@@ -32,5 +33,6 @@ def run(args: argparse.Namespace) -> str:
 
 
 def _line(entry: StudyEntry) -> str:
-    title = "".join(c if c.isprintable() else " " for c in entry.title)
-    return entry.problem or f"{entry.rows:>9,} images  {entry.created[:10]}  {title}"
+    return (
+        entry.problem or f"{entry.rows:>9,} images  {entry.created[:10]}  {printable(entry.title)}"
+    )

@@ -256,7 +256,10 @@ def _plates(root: Path, files: pd.DataFrame, instrument: Instrument) -> list[str
 
 
 def _own_folders(path: str, channel: str, instrument: Instrument) -> tuple[str, ...]:
-    """The folders above a file that may be named after its plate."""
+    """The folders above a file that may be named after its plate: none that a pattern of the path
+    describes."""
+    if instrument.anywhere == "path" and (match := instrument.pattern.search(path)):
+        path = path[: match.start()] + "/" * (match[0][:1] == "/") + "file"
     kept = []
     for folder in PurePosixPath(path).parts[:-1]:
         inner = instrument.folders and instrument.folders.fullmatch(folder)

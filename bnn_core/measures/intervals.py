@@ -21,9 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
-from scipy.special import betainc, betaincinv
-from scipy.stats import norm
-from scipy.stats import t as student_t
+from scipy.special import betainc, betaincinv, ndtr, ndtri, stdtr, stdtrit
 
 from bnn_core.measures.evaluation import Kept, Selective, ratio
 
@@ -61,7 +59,7 @@ def wilson(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided Wilson (1927) score interval of a proportion right/n; nan if n is 0."""
     n = np.asarray(n, np.float64)
-    z = norm.ppf((1 + level) / 2)
+    z = ndtri((1 + level) / 2)
     p = ratio(np.asarray(right, np.float64), n)
     safe = np.where(n > 0, n, np.nan)
     middle = (p + z**2 / (2 * safe)) / (1 + z**2 / safe)
@@ -102,8 +100,9 @@ def share_intervals(
     right, n: (G, T) right and counted images of each group. few: see `Interval`.
     """
     right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
-    low, high = _ends(*_jeffreys(right, n), level)
-    least, most = _ends(*_of_measured_spread(right, n), level)
+    measured = _measured_variance(right, n)
+    low, high = _ends(*_jeffreys(right, n, measured), level)
+    least, most = _ends(*_beta(right, n, np.nan_to_num(measured)), np.inf, level)
     groups = (n > 0).sum(axis=0)
     with np.errstate(invalid="ignore"):  # nan where nothing is counted
         wide = high - low > TOO_WIDE * (most - least)
@@ -115,8 +114,9 @@ def share_p_value(right: np.ndarray, n: np.ndarray, target: float) -> np.ndarray
 
     right, n: (G, T). The lower end of `share_intervals` at level 1 - 2 p is the target.
     """
-    k, rest, freedom = _jeffreys(right, n)
-    p = student_t.sf(norm.isf(betainc(k, rest, target)), freedom)
+    right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
+    k, rest, freedom = _jeffreys(right, n, _measured_variance(right, n))
+    p = stdtr(freedom, ndtri(betainc(k, rest, target)))
     return np.where(np.isnan(k), 1.0, p)
 
 
@@ -135,7 +135,7 @@ def mean_interval(
     mean = values.mean()
     deviations = np.bincount(codes, values - mean, count)
     error = np.sqrt(_squared_error(deviations[:, None], np.array([len(values)]), np.array([count])))
-    half = float(student_t.ppf((1 + level) / 2, max(count - 1, 1)) * error[0])
+    half = float(stdtrit(max(count - 1, 1), (1 + level) / 2) * error[0])
     return Interval(float(mean), float(mean) - half, float(mean) + half, count < 2)
 
 
@@ -156,7 +156,7 @@ def mean_difference(a: np.ndarray, b: np.ndarray, *, level: float = 0.95) -> Int
     freedom = errors.sum() ** 2 / sum(
         e**2 / (len(part) - 1) for e, part in zip(errors, parts, strict=True)
     )
-    half = float(student_t.ppf((1 + level) / 2, freedom) * np.sqrt(errors.sum()))
+    half = float(stdtrit(freedom, (1 + level) / 2) * np.sqrt(errors.sum()))
     return Interval(difference, difference - half, difference + half)
 
 
@@ -260,29 +260,24 @@ def _ends(
     k: np.ndarray, rest: np.ndarray, freedom: np.ndarray | float, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(low, high), each (T,), of `_jeffreys`; nan where k is."""
-    tail = norm.sf(student_t.ppf((1 + level) / 2, freedom))
+    tail = ndtr(-stdtrit(freedom, (1 + level) / 2))
     low = np.where(k > 0.5, betaincinv(k, rest, tail), np.where(np.isnan(k), np.nan, 0.0))
     high = np.where(rest > 0.5, betaincinv(k, rest, 1 - tail), np.where(np.isnan(k), np.nan, 1.0))
     return low, high
 
 
-def _jeffreys(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _jeffreys(
+    right: np.ndarray, n: np.ndarray, measured: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(k + 1/2, n - k + 1/2, degrees of freedom), each (T,), with the effective number of images.
 
-    The numbers are nan if nothing is counted.
+    measured: (T,) of `_measured_variance`. The numbers are nan if nothing is counted.
     """
-    right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
     total = n.sum(axis=0)
     usual = USUAL_RHO * ratio((n**2).sum(axis=0), total**2) + ratio(1 - USUAL_RHO, total)
-    measured = _measured_variance(right, n)
     weight = np.where(np.isnan(measured), 0, np.maximum(_mixed(right, n) / 2 - 1, 0))
     relative = (weight * np.nan_to_num(measured) + usual) / (weight + 1)
     return *_beta(right, n, relative), weight + USUAL_FREEDOM
-
-
-def _of_measured_spread(right: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """`_jeffreys` if the measured spread between groups were the true one."""
-    return *_beta(right, n, np.nan_to_num(_measured_variance(right, n))), np.inf
 
 
 def _beta(right: np.ndarray, n: np.ndarray, relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,7 @@ import pandas as pd
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import folder_bytes, read_json, unwritable
+from bnn_core.base.limits import LONGEST_NAME
 from bnn_core.base.wording import count
 from bnn_core.datasets.emnist import open_any
 from bnn_core.datasets.image_sets import ImageSet
@@ -32,7 +33,7 @@ from bnn_core.recipes.image_set_blocks import image_set_blocks
 from bnn_core.recipes.workers import Cluster
 from bnn_core.study.checking import demand_networks
 from bnn_core.study.folder import ROLES, Study, open_study
-from bnn_core.study.lock import MOST_NAME, study_lock
+from bnn_core.study.lock import study_lock
 from bnn_core.study.working_folder import ADDING, open_making
 
 #: Samples of one method above this many bytes are not kept.
@@ -251,9 +252,9 @@ def demand_set_name(name: str) -> None:
     """InputError for the name of a set that cannot be the name of a folder."""
     if not name.strip(". ") or not name.isprintable() or any(c in name for c in "/\\"):
         raise InputError(f"a set cannot have the name {name[:60]!a}; give it another: OTHER=TABLE")
-    if (length := len(os.fsencode(name))) > MOST_NAME:
+    if (length := len(os.fsencode(name))) > LONGEST_NAME:
         raise InputError(
-            f"the name '{name[:30]}…' of the set has {length} bytes, and at most {MOST_NAME} are "
+            f"the name '{name[:30]}…' of the set has {length} bytes, and at most {LONGEST_NAME} are "
             "possible; give it a shorter name: OTHER=TABLE"
         )
 

@@ -30,6 +30,7 @@ from bnn_core.measures.levels import available_levels, scored_rows
 from bnn_core.measures.prediction_sets import LEVEL, PredictionSets, table_sets
 from bnn_core.measures.sample_size import NUM_SAMPLES, accuracy_by_samples
 from bnn_core.measures.selection import drawing_order
+from bnn_core.recipes.image_map import study_map
 from bnn_core.study import derived
 from bnn_core.study.folder import Study, open_study
 from bnn_core.suspects.batches import compound_means
@@ -177,6 +178,7 @@ def fill_derived(study: Study) -> None:
         compounds(study)
     if "compound" not in levels:
         suspects(study, "image")
+    study_map(study)
 
 
 def fill_later(study: Study) -> None:
@@ -206,6 +208,7 @@ _TABLES: dict[str, Callable[..., object]] = {
     "compounds": compounds,
     "class_sets": lambda study, method, level: class_sets(study, method, float(level)),
     "comparison": comparison,
+    "map": study_map,
 }
 
 

@@ -31,7 +31,7 @@ from bnn_core.base.files import alone, atomic_path
 from bnn_core.base.roots import DERIVED, read_only, readable
 
 DERIVED_FOLDER, SUFFIX = "derived", ".arrow"
-#: Smaller studies are computed at once: they keep nothing.
+#: Tables of smaller studies are computed at once: most are not kept.
 LARGE = 50_000
 #: So many seconds a process waits for another one that makes the same table.
 PATIENCE = 600.0
@@ -53,15 +53,16 @@ def kept(
     sources: Sequence[str],
     make: Callable[[], pd.DataFrame],
     words: Sequence[str] = (),
+    always: bool = False,
 ) -> pd.DataFrame:
     """`make()`, kept in the folder of a large study until one of its files `sources` changes.
 
     name: of the table, a file name without suffix. The table has a RangeIndex and plain columns.
     Where no folder can be written, the table is made every time. words: what `elsewhere` is told to
-    make; () where it is always made here.
+    make; () where it is always made here. always: of a small study too.
     """
     known = [meta["checksums"].get(source) for source in sources]
-    if meta["rows"] < LARGE or None in known:
+    if (meta["rows"] < LARGE and not always) or None in known:
         return make()
     folders, writable = _folders(study)
     paths = [folder / f"{name}{SUFFIX}" for folder in folders]
@@ -79,9 +80,8 @@ def kept(
 def _made(path: Path, key: bytes, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """`make()`, kept at `path`, or what another process kept there meanwhile."""
     with ExitStack() as held:
-        with suppress(
-            OSError, InputError
-        ):  # a folder that cannot be written, or a maker that hangs
+        # A folder that cannot be written, or another maker that hangs: the table is made all the same.
+        with suppress(OSError, InputError):
             path.parent.mkdir(exist_ok=True)  # not its parents: the study may have been deleted
             lock = readable(path).with_suffix(".lock")
             held.enter_context(alone(lock, "", patience=PATIENCE))

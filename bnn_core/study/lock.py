@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import TakenError, alone, unwritable
+from bnn_core.base.limits import LONGEST_NAME
 from bnn_core.base.roots import demand_making, demand_place
 
 REPLACED = ".replaced"
@@ -24,8 +25,6 @@ MAKING = ".making"
 _OLD = ".old"
 #: A reader waits so many seconds for the moment in which a living maker swaps.
 _SWAP_SECONDS = 5.0
-#: Bytes of a study's name: a file's name has at most 255, and those of the lock and swap are longer.
-MOST_NAME = 200
 
 
 @contextmanager
@@ -72,9 +71,9 @@ def demand_name(name: str) -> None:
         )
     if name.endswith((MAKING, _OLD)):
         raise InputError(f"the name '{name[:60]}' of a study must not end in {MAKING} or {_OLD}")
-    if (length := len(os.fsencode(name))) > MOST_NAME:
+    if (length := len(os.fsencode(name))) > LONGEST_NAME:
         raise InputError(
-            f"the name '{name[:30]}…' of the study has {length} bytes, and at most {MOST_NAME} are "
+            f"the name '{name[:30]}…' of the study has {length} bytes, and at most {LONGEST_NAME} are "
             "possible; choose a shorter name"
         )
 

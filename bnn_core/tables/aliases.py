@@ -106,19 +106,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "pert_dose",
         "dosage",
     ),
-    "concentration_unit": (
-        "concentration_unit",
-        "concentration_units",
-        "conc_unit",
-        "conc_units",
-        "dose_unit",
-        "dose_units",
-        "compound_concentration_unit",
-        "pert_dose_unit",
-        "pert_dose_units",
-        "unit",
-        "units",
-    ),
+    # Also the names of concentrations with "unit" or "units" behind (`columns`).
+    "concentration_unit": ("concentration_unit", "unit", "units"),
     "moa": ("moa", "mechanism", "mechanism_of_action", "moa_name", "mode_of_action"),
     "label": (
         "label",

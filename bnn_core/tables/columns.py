@@ -169,6 +169,8 @@ def _rank(plain: str, canonical: str, channels: Mapping[str, object]) -> int | N
             name, unit = split_unit(name)
             if not name and unit is not None and "mol" in unit:
                 name = canonical  # mmoles_per_liter
+        if canonical == "concentration_unit" and name not in names and _is_unit_name(name):
+            name = canonical
         if name in names:
             return names.index(name) + 100 * penalty + (1000 if name in WEAK_ALIASES else 0)
     return None
@@ -204,6 +206,14 @@ def _one_of(table: pd.DataFrame, canonical: str, claims: list[str]) -> str:
 def _all_equal(table: pd.DataFrame, columns: list[str]) -> bool:
     first = table[columns[0]]
     return all(first.equals(table[c].rename(columns[0])) for c in columns[1:])
+
+
+def _is_unit_name(plain: str) -> bool:
+    """Whether a column is called the unit of the concentrations: final_conc_unit, doseUnits, units."""
+    of = re.sub("_?units?$", "", plain)
+    return plain in ALIASES["concentration_unit"] or (
+        of != plain and of in ALIASES["concentration"]
+    )
 
 
 def _is_of_units(table: pd.DataFrame, column: str) -> bool:
@@ -247,9 +257,8 @@ def _concentrations(
 
 def _other_units(table: pd.DataFrame, source: str) -> list[str]:
     """A warning on a column of units beside the concentrations that holds no unit of these."""
-    names = ALIASES["concentration_unit"]
     for column in table.columns:
-        if _METADATA.sub("", plain_name(column)) not in names:
+        if not _is_unit_name(_METADATA.sub("", plain_name(column))):
             continue
         units = as_text(table[column]).dropna().unique()
         if len(units):

@@ -31,7 +31,13 @@ _PREDICTED_LIKE = re.compile(
     r"call|inferred(?:_.*)?|hard_label|best(?:_class|_label)?|max_class|"
     r"(?:model|network|classifier)(?:_output|_class|_label|_call)?|output(?:_class|_label)?|"
     r"preds?|(?:y_?)?pred(?:icted)?_?(?:labels?|names?|values?|class(?:es)?)|"
-    r"most_likely(?:_.*)?|into|pre_\d+|dis_\d+"
+    r"most_likely(?:_.*)?|into|pre_\d+|dis_\d+|estimated?(?:_class|_label)?|class_max|"
+    r"vorhersagen?|vorhergesagt(?:_.*)?|pr[eé]dictions?|predicci[oó]n(?:es)?"
+)
+#: A predicted class as its place among the columns.
+_PLACE_LIKE = re.compile(
+    r"(?:y_?)?(?:pred(?:icted|ictions?|s)?|hat|argmax|top_?1|winner)(?:_?(?:class|label))?"
+    r"(?:_?(?:idx|index|id|code|number|num|no|int))?"
 )
 #: So SAS calls predicted classes, and others much else: only where they are the highest class.
 _PERHAPS_PREDICTED = re.compile(r"i_.+")
@@ -132,6 +138,8 @@ def name_columns(
             f"Only class names also occur in {listed([repr(c) for c in others])}; --label "
             f"{others[0]} uses that column as the label."
         )
+        if predicted is None and not options.ignore_predicted:
+            notes += _in_another_order(main, others, class_values)
     return NameColumns(labels, predicted, label_column, others, tuple(notes))
 
 
@@ -166,7 +174,13 @@ def _predicted_among(
         for c in holding
         if not numbered and not _called(c, _LABEL_LIKE) and match[c] == "in another order"
     ]
-    return next(iter([*agreeing, *called, *ordered]), None)
+    places = {str(k) for k in range(len(class_values.columns.names) + 1)}
+    placed = [
+        c
+        for c in main.map.unused
+        if not numbered and _called(c, _PLACE_LIKE) and (_keys(main.raw[c]) or {""}) <= places
+    ]
+    return next(iter([*agreeing, *called, *ordered, *placed]), None)
 
 
 def _label_among(
@@ -206,6 +220,20 @@ def _as_the_highest(column: str, labels: pd.Series, class_values: ClassValues) -
     return [
         f"{WARNING}'{column}' is the highest class in every row: if it is the predicted class, rename "
         "it 'predicted', or all images count as right."
+    ]
+
+
+def _in_another_order(
+    main: SourceTable, columns: Sequence[str], class_values: ClassValues
+) -> list[str]:
+    """A warning on columns of class names that go with the highest class in another order, on too few
+    rows to be taken for predictions."""
+    return [
+        f"{WARNING}'{column}' names one class for each highest column, and not the class of that "
+        "column: if it is the predicted class, the columns are in another order; rename it "
+        "'predicted' to have it checked."
+        for column in columns
+        if _matches_highest(as_text(main.raw[column]), class_values, 1) == "in another order"
     ]
 
 
@@ -251,9 +279,11 @@ def _keys(values: pd.Series) -> set[str]:
     return {name_key(name) for name in as_text(values).dropna().unique()}
 
 
-def _matches_highest(names: pd.Series, class_values: ClassValues) -> str:
+def _matches_highest(
+    names: pd.Series, class_values: ClassValues, rows_per_class: int = _ROWS_PER_CLASS
+) -> str:
     """How the names in a column go with the highest class: not (""), "as named", or one to one in
-    another order (on too many rows for chance).
+    another order (by default on too many rows for chance).
     """
     values = class_values.values
     filled = names.notna().to_numpy() & ~np.isnan(values).any(axis=1)
@@ -265,7 +295,7 @@ def _matches_highest(names: pd.Series, class_values: ClassValues) -> str:
     names_of_columns = [name_key(name) for name in class_values.columns.names]
     if all(names_of_columns[t] == key for t, key in zip(pairs["top"], pairs["key"], strict=True)):
         return "as named"
-    return "in another order" if filled.sum() >= _ROWS_PER_CLASS * values.shape[1] else ""
+    return "in another order" if filled.sum() >= rows_per_class * values.shape[1] else ""
 
 
 def _one_hot(

@@ -107,8 +107,8 @@ def without_label(
     the user have. columns: how many classes there are. ordered: whether predictions tell which
     column is which class.
 
-    "-1" is no label only where all other labels are classes. Raises InputError where "-1" may also
-    be the first of classes that count from -1 (or the other of -1 and 1).
+    "-1" is no label only where all other labels are classes or their numbers. Raises InputError where
+    "-1" may also be the first of classes that count from -1 (or the other of -1 and 1).
     """
     keys = name_keys(labels)
     known = {name_key(name) for name in classes}
@@ -116,7 +116,8 @@ def without_label(
     counts = row_counts(keys[~given])
     others = set(counts) - set(NO_LABEL) - set(ASKED)
     asked = [key for key in counts if key in ASKED and key not in known]
-    if "-1" in asked and not others <= known:
+    numbers = ({str(k) for k in range(first, columns + first)} for first in (0, 1))
+    if "-1" in asked and not any(others <= classes for classes in (known, *numbers)):
         asked.remove("-1")
     elif (
         "-1" in asked
@@ -226,21 +227,31 @@ def vocabulary(
     values: np.ndarray,
     labels: pd.Series,
     predicted: pd.Series | None,
-) -> Sequence[str]:
-    """The names of the columns, where labels and predictions are places among them; else none.
+) -> list[str]:
+    """The class of each number, where predictions are numbers from 0 or 1 and the columns have names:
+    the names in the order of the columns, or of the alphabet if more rows agree with that.
 
-    values: (N, C). The predictions must be the place of the highest column in every row.
+    values: (N, C), the highest of which is predicted. Empty where predictions are no such numbers, and
+    where labels are numbers too and not every row agrees: they may be names of their own.
     """
-    names = columns.names
+    names, n = columns.names, len(columns.names)
     if predicted is None or any(map(str.isdecimal, names)):
-        return ()
-    places = {str(k) for k in range(len(names))}
-    met = [*labels.dropna().unique(), *predicted.dropna().unique()]
-    if not met or not {name_key(name) for name in met} <= places:
-        return ()
+        return []
     filled = predicted.notna().to_numpy()
-    said = predicted[filled].map(name_key).astype(int).to_numpy()
-    return names if (values[filled].argmax(axis=1) == said).all() else ()
+    keys = set(name_keys(predicted[filled]))
+    first = int(str(n) in keys)
+    numbers = {str(k) for k in range(first, n + first)} - {name_key(name) for name in names}
+    if not keys or not keys <= numbers:
+        return []
+    said = predicted[filled].map(name_key).astype(int).to_numpy() - first
+    highest = np.array(names, dtype=object)[values[filled].argmax(axis=1)]
+    agreeing = {
+        order: int((np.array(order, dtype=object)[said] == highest).sum())
+        for order in (tuple(names), tuple(sorted(names)))
+    }
+    best = max(agreeing, key=lambda order: agreeing[order])
+    coded = bool(set(name_keys(labels.dropna())) & numbers)
+    return [] if coded and agreeing[best] < filled.sum() else list(best)
 
 
 def named_codes(

@@ -39,6 +39,7 @@ PLATES, WELLS, COMPOUNDS, CLASSES = 300, 384, 48, [f"mechanism {k:02d}" for k in
 PAGES = (
     "overview/page.py",
     "mechanisms/page.py",
+    "map/page.py",
     "plates/page.py",
     "one_image/page.py",
     "confidence.py",

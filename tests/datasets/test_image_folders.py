@@ -324,6 +324,19 @@ def test_a_pattern_of_the_user(tmp_path):
         scan_folder(tmp_path, r"(?P<moa>[a-z])-\d_(?P<channel>[xy])").fields(None, None)
 
 
+def test_folders_that_a_pattern_describes_are_no_plates(tmp_path):
+    pattern = r"(?P<well>[A-P]\d\d)/f(?P<site>\d)/(?P<channel>[xy])\.tif"
+    names = [f"B0{well}/f{site}/{c}.tif" for well in (2, 3) for site in (1, 2) for c in "xy"]
+    one = write(tmp_path / "P7", names)
+    assert set(scan_folder(one, pattern).files["plate"]) == {"P7"}
+    two = write(tmp_path / "two", [f"{plate}/{name}" for plate in ("P1", "P2") for name in names])
+    for text in (pattern, f"/{pattern}"):
+        files = scan_folder(two, text).files
+        assert files["plate"].value_counts().to_dict() == {"P1": 8, "P2": 8}
+    labels = write(tmp_path / "labels", ["cat/1.tif", "dog/1.tif"])
+    assert set(scan_folder(labels, "(?P<label>[^/]+)/").files["plate"]) == {"labels"}
+
+
 def test_a_pattern_that_would_search_for_years_is_stopped(tmp_path, monkeypatch):
     write(tmp_path, ["a" * 60 + ".tif"])
     monkeypatch.setattr(instruments, "_MOST_SECONDS", 0.5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from page_studies import field, pages, write_animals, write_full
 
+from bnn_core.recipes import image_map
 from bnn_core.recipes.image_map import MAP_FILE, study_map
 from bnn_core.review.log import ReviewLog
 from bnn_core.study.folder import open_study
@@ -78,6 +79,8 @@ def test_a_study_without_a_kept_map_gets_one(monkeypatch, tmp_path):
     assert not app.exception and len(app.get("plotly_chart")) == 1
     positions = study_map(study)
     assert positions.shape == (40, 2) and np.isfinite(positions).all()
+    monkeypatch.setattr(image_map, "layout", lambda *_: pytest.fail("it is kept"))
+    assert np.array_equal(study_map(open_study(study.path)), positions)
 
 
 def test_a_map_of_another_study_is_refused(monkeypatch, cache):

@@ -148,7 +148,10 @@ def test_an_override_takes_a_column_in_any_case():
     assert map_columns(table(Verdict=["b"]), {"label": "verdict"})[0].loc[2, "label"] == "b"
 
 
-@pytest.mark.parametrize("name", ["concentration_unit", "conc_units", "Units", "Dose unit"])
+@pytest.mark.parametrize(
+    "name",
+    ["concentration_unit", "conc_units", "Units", "Dose unit", "doseUnit", "Final conc unit"],
+)
 def test_a_column_of_units_is_applied(name):
     out, found = map_columns(table(**{"concentration": ["10", "10"], name: ["nM", "mM"]}))
     assert out["concentration"].tolist() == [0.01, 10_000]

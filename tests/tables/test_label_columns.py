@@ -56,7 +56,11 @@ def test_what_may_be_the_prediction_or_one_of_two_is_only_named(importing):
 
 
 @pytest.mark.parametrize(
-    "name", ["predictions", "response", "predict", "y_hat", "Prediction (label)", "prediction"]
+    "name",
+    [
+        *("predictions", "response", "predict", "y_hat", "Prediction (label)", "prediction"),
+        *("estimate", "class_max", "Vorhersage", "prédiction"),
+    ],
 )
 def test_a_column_called_like_a_prediction_checks_the_order(importing, name):
     with pytest.raises(InputError, match=r"rows 4, 5: predicted is 'C' but the highest .* p_D"):
@@ -151,3 +155,26 @@ def test_two_classes_in_other_words_than_the_labels(importing, words):
     assert (outcome(found), found.classes) == ((3, 4), list(words))
     found = importing(columns, [0, 1] * 3, {"label": [1, 0] * 3})
     assert noted(found, "WARNING", "another order")
+
+
+@pytest.mark.parametrize("name", ["predicted", "y_pred", "argmax", "pred_idx", "top1_index"])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("columns", [WORDS, [WORDS[k] for k in (2, 0, 3, 1)]])
+def test_predictions_may_be_numbers_of_the_classes(importing, name, first, columns):
+    """In the order of the columns, or of the alphabet."""
+    numbers = [first, 1 + first, 2 + first, 3 + first]
+    alphabet = [columns.index(word) for word in WORDS]
+    for tops in ([0, 1, 2, 3], alphabet):
+        labels = [columns[k].removeprefix("p_") for k in tops]
+        found = importing(columns, tops, {"label": labels, name: numbers})
+        assert outcome(found) == (4, 4) and f"predicted class from {name}" in found.understood
+    swapped = [*alphabet[:2], alphabet[3], alphabet[2]]
+    with pytest.raises(
+        InputError, match="rows 4, 5: predicted is 'C' but the highest column is p_D"
+    ):
+        importing(columns, swapped, {"label": list("ABCD"), name: numbers})
+
+
+def test_few_rows_of_names_in_another_order_are_warned_of(importing):
+    found = importing(WORDS, [0, 1, 3, 2], {"label": list("ABCD"), "model_says": list("ABCD")})
+    assert outcome(found) == (2, 4) and noted(found, "WARNING", "'model_says'", "'predicted'")

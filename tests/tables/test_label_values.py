@@ -119,6 +119,12 @@ def test_minus_one_that_may_be_a_class_is_asked_about(importing, labels, classes
         )
 
 
+def test_minus_one_beside_numbers_of_named_classes_is_no_label(importing):
+    for labels in (["0", "1", "2", "-1"], ["1", "2", "3", "-1"]):
+        found = importing(["p_a", "p_b", "p_c"], labels, [0, 1, 2, 2], classes=("a", "b", "c"))
+        assert outcome(found) == (3, 3)
+
+
 def test_numbers_of_classes_with_names_given(importing):
     names = ("A549", "HeLa", "MCF7")
     columns = [f"prob_{k}" for k in range(3)]
