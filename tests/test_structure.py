@@ -184,6 +184,12 @@ def test_html_is_written_in_templates_only():
     assert not writers
 
 
+def test_pillow_opens_named_formats_only():
+    for path in ENGINE + PAGES:
+        for call in re.findall(r"Image\.open\(.*", path.read_text(encoding="utf-8")):
+            assert "formats=" in call, name_of(path)
+
+
 def test_the_constraints_name_a_version_of_every_dependency_and_nothing_else():
     lines = (ROOT / ".constraints.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]

@@ -1,6 +1,5 @@
 """New plates for a finished study: read as in training, predicted plate by plate, added to it."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError, decoding
-from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.files import copy_folder, read_json, write_bytes
 from bnn_core.base.reading import read_parquet
 from bnn_core.base.roots import goes_with_a_job
 from bnn_core.base.wording import count, listed
@@ -91,9 +90,8 @@ def predict_plates(
 
         def finish(making: Path) -> dict[str, Any]:
             if plates is not None and goes_with_a_job(plates.root):
-                shutil.copytree(
-                    plates.root, making / PICTURES / _upload(plates.root, name), dirs_exist_ok=True
-                )
+                pictures = making / PICTURES / _upload(plates.root, name)
+                copy_folder(plates.root, pictures, "choose another folder")
             return _keys(study, making, blocks, name, {"plates": keys, "stamps": stamps}, anchor)
 
         blocks = (
@@ -386,5 +384,4 @@ def _append(making: Path, about: Sequence[About], lost: Sequence[Lost]) -> None:
         with decoding(path, START_AGAIN):
             table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
         both = pd.concat([table, pd.DataFrame(lost)]).drop_duplicates()
-        with atomic_path(path) as temporary:
-            both.to_csv(temporary, index=False)
+        write_bytes(path, both.to_csv(index=False).encode())

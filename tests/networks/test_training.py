@@ -24,7 +24,7 @@ from bnn_core.networks.training import (
     train,
     train_side_by_side,
 )
-from bnn_core.recipes.method_choice import choose_methods
+from bnn_core.recipes.method_choice import choose_methods, with_precision
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.screens import DEMO_PRESETS
 
@@ -137,10 +137,11 @@ def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
 
 
 @pytest.mark.parametrize(("has", "used"), [(True, "bfloat16"), (False, "float32")])
-def test_the_precision_of_cells_is_decided_once_by_the_processor(monkeypatch, has, used):
+def test_the_precision_of_cells_is_decided_once_by_the_processor(monkeypatch, tmp_path, has, used):
     monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: has)
     for presets, expected in ((PLATE_PRESETS, used), (DEMO_PRESETS, "float32")):
-        configs = choose_methods(presets, device="cpu").configs
+        choice = with_precision(choose_methods(presets, device="cpu"), tmp_path / "new")
+        configs = choice.configs
         assert {config.precision for config in configs.values()} == {expected}
     assert precision.autocast("cpu", "auto")._enabled is has
     assert precision.usable_precision("float32", "cpu") == "float32"
