@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+
+from bnn_core.measures.regression import fitted_regression
 
 #: Inverse strength of the ridge penalty.
 BASELINE_PENALTY_C = 1.0
@@ -102,12 +100,6 @@ def _fit_predict(
         return p
     middle = np.nanmedian(np.where(np.isnan(train).all(axis=0), 0, train), axis=0)
     train, features = (np.where(np.isnan(x), middle, x) for x in (train, features))
-    model = make_pipeline(
-        StandardScaler(),
-        LogisticRegression(C=BASELINE_PENALTY_C, class_weight="balanced", max_iter=5000),
-    )
-    # Threads do not help with small matrices, and on a busy machine they are 100 times slower.
-    with threadpool_limits(1):
-        model.fit(train, targets)
+    model = fitted_regression(train, targets, BASELINE_PENALTY_C)
     p[:, model[-1].classes_] = model.predict_proba(features)
     return p

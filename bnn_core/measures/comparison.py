@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from bnn_core.base.scores import SCORES
 from bnn_core.measures import reweighted
@@ -154,7 +154,7 @@ class Comparison:
             return Interval(float(value), np.nan, np.nan, units < 2)
         # A resample of G units varies by (G - 1) / G of what fresh units do.
         error = known.std(ddof=1) * np.sqrt(units / (units - 1))
-        half = float(student_t.ppf((1 + level) / 2, units - 1) * error)
+        half = float(stdtrit(units - 1, (1 + level) / 2) * error)
         return Interval(float(value), float(value) - half, float(value) + half)
 
     def standing(self, criterion: str) -> Standing | None:

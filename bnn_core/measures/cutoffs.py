@@ -16,7 +16,7 @@ Few compounds cannot show a high accuracy, even if all their images are right.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, binom
+from scipy.special import bdtrc, betaincinv
 
 from bnn_core.base.wording import count as count_of
 from bnn_core.base.wording import percent
@@ -207,7 +207,7 @@ def _p_values(
     """p-value of each descending threshold against an accuracy of at most the target."""
     if groups is None:
         at = Selective(score, correct).at(thresholds)
-        return binom.sf(at.right - 1, at.kept, target)
+        return bdtrc(at.right - 1, at.kept, target)
     kept, right, _ = group_counts(score, correct, thresholds[::-1], groups)
     p_values = np.maximum(share_p_value(right, kept, target), target ** _effective_groups(kept))
     return p_values[::-1]
@@ -260,7 +260,7 @@ def _reason(
     thresholds = _thresholds(score, target, None)
     if groups is None:
         at = Selective(score, correct).at(thresholds)
-        bounds = np.nan_to_num(beta.ppf(first, at.right, at.kept - at.right + 1))
+        bounds = np.nan_to_num(betaincinv(at.right, at.kept - at.right + 1, first))
     else:
         kept, right, _ = group_counts(score, correct, thresholds[::-1], groups)
         bounds = share_intervals(right, kept, level=1 - 2 * first)[0]

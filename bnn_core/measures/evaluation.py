@@ -9,7 +9,7 @@ one rule: equal scores are in random order, and every figure is the mean over th
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 from bnn_core.base.scores import SCORES
 from bnn_core.measures.uncertainty import confidence_score
@@ -138,7 +138,7 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
     score, positive = checked(score, positive)
     if positive.all() or not positive.any():
         return np.nan
-    ranks = rankdata(score)
+    ranks = pd.Series(score).rank().to_numpy()
     n = int(positive.sum())
     wins = ranks[positive].sum() - n * (n + 1) / 2
     return float(wins / (n * (len(score) - n)))

@@ -21,9 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
-from scipy.special import betainc, betaincinv
-from scipy.stats import norm
-from scipy.stats import t as student_t
+from scipy.special import betainc, betaincinv, ndtr, ndtri, stdtr, stdtrit
 
 from bnn_core.measures.evaluation import Kept, Selective, ratio
 
@@ -61,7 +59,7 @@ def wilson(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-sided Wilson (1927) score interval of a proportion right/n; nan if n is 0."""
     n = np.asarray(n, np.float64)
-    z = norm.ppf((1 + level) / 2)
+    z = ndtri((1 + level) / 2)
     p = ratio(np.asarray(right, np.float64), n)
     safe = np.where(n > 0, n, np.nan)
     middle = (p + z**2 / (2 * safe)) / (1 + z**2 / safe)
@@ -118,7 +116,7 @@ def share_p_value(right: np.ndarray, n: np.ndarray, target: float) -> np.ndarray
     """
     right, n = np.asarray(right, np.float64), np.asarray(n, np.float64)
     k, rest, freedom = _jeffreys(right, n, _measured_variance(right, n))
-    p = student_t.sf(norm.isf(betainc(k, rest, target)), freedom)
+    p = stdtr(freedom, ndtri(betainc(k, rest, target)))
     return np.where(np.isnan(k), 1.0, p)
 
 
@@ -137,7 +135,7 @@ def mean_interval(
     mean = values.mean()
     deviations = np.bincount(codes, values - mean, count)
     error = np.sqrt(_squared_error(deviations[:, None], np.array([len(values)]), np.array([count])))
-    half = float(student_t.ppf((1 + level) / 2, max(count - 1, 1)) * error[0])
+    half = float(stdtrit(max(count - 1, 1), (1 + level) / 2) * error[0])
     return Interval(float(mean), float(mean) - half, float(mean) + half, count < 2)
 
 
@@ -158,7 +156,7 @@ def mean_difference(a: np.ndarray, b: np.ndarray, *, level: float = 0.95) -> Int
     freedom = errors.sum() ** 2 / sum(
         e**2 / (len(part) - 1) for e, part in zip(errors, parts, strict=True)
     )
-    half = float(student_t.ppf((1 + level) / 2, freedom) * np.sqrt(errors.sum()))
+    half = float(stdtrit(freedom, (1 + level) / 2) * np.sqrt(errors.sum()))
     return Interval(difference, difference - half, difference + half)
 
 
@@ -262,7 +260,7 @@ def _ends(
     k: np.ndarray, rest: np.ndarray, freedom: np.ndarray | float, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(low, high), each (T,), of `_jeffreys`; nan where k is."""
-    tail = norm.sf(student_t.ppf((1 + level) / 2, freedom))
+    tail = ndtr(-stdtrit(freedom, (1 + level) / 2))
     low = np.where(k > 0.5, betaincinv(k, rest, tail), np.where(np.isnan(k), np.nan, 0.0))
     high = np.where(rest > 0.5, betaincinv(k, rest, 1 - tail), np.where(np.isnan(k), np.nan, 1.0))
     return low, high

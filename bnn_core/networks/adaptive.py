@@ -1,8 +1,8 @@
 """As many networks as an image needs: `--num-samples auto`.
 
 The confidence c of many images is settled by a few networks. Each image is looked at by the first
-20 of 100 networks; where the confidence that all 100 would give may still differ by more than
-TOLERANCE, by 50 and by 100. The networks are those of a draw of 100, so an image that needs all of
+5 of 100 networks; where the confidence that all 100 would give may still differ by more than
+TOLERANCE, by 10, 20, 50 and 100. The networks are those of a draw of 100, so an image that needs all of
 them gets the numbers of the usual prediction.
 """
 
@@ -14,14 +14,14 @@ from torch import Tensor
 
 #: The number of networks that means: as many as an image needs.
 AUTO = "auto"
-#: Networks after which an image may be done. Each divides the last, see `in_stages`.
-STAGES = (20, 50, 100)
+#: Networks after which an image may be done. Only those count that divide the last, see `in_stages`.
+STAGES = (5, 10, 20, 50, 100)
 #: The most by which c may differ from that of all networks.
 TOLERANCE = 0.005
-#: Confidence of the interval in which the mean softmax of all networks is expected. Few networks
-#: underestimate the spread of an image that one in fifty reads otherwise: with this level c is
-#: within TOLERANCE for 99 % of images (measured on 5,000 held-out training images of MNIST).
-SAME_RANKING_LEVEL = 0.999
+#: Confidence of the interval in which the mean softmax of all networks is expected. With this one c
+#: is within TOLERANCE for 99 % of images and more: on held-out training images of MNIST, on fields of
+#: cells, on the demo and on drawn cells of unseen kinds (0.9 missed that on the fields).
+SETTLED_LEVEL = 0.95
 
 
 def stages_of(total: int) -> list[int]:
@@ -70,7 +70,7 @@ def is_settled(p: Tensor, total: int) -> Tensor:
     top = p.mean(dim=0).argmax(dim=1)
     of_top = p[:, torch.arange(p.shape[1], device=p.device), top].double()
     mean, spread = of_top.mean(dim=0), of_top.std(dim=0)
-    quantile = student.ppf((1 + SAME_RANKING_LEVEL) / 2, count - 1)
+    quantile = student.ppf((1 + SETTLED_LEVEL) / 2, count - 1)
     half = quantile * spread * (1 / count - 1 / total) ** 0.5
     c = _confidence(mean)
     away = torch.stack([_confidence(mean - half) - c, _confidence(mean + half) - c])

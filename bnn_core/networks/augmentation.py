@@ -76,10 +76,12 @@ def gain_and_gamma(x: Tensor) -> Tensor:
     one batch only would learn the batch. For fluorescence: a bright background is clipped.
     """
     gain, gamma = (
-        torch.exp(noise.uniform(-1, 1, (*x.shape[:2], 1, 1), x.device) * math.log(most))
+        torch.exp(noise.uniform(-1, 1, (*x.shape[:2], 1), x.device) * math.log(most))
         for most in (GAIN, GAMMA)
     )
-    return ((x / 255) ** gamma * gain).clamp_(max=1).mul_(255)
+    shades = torch.arange(256, device=x.device) / 255  # powers of these, not of every pixel
+    table = (shades**gamma * gain).clamp_(max=1).mul_(255)
+    return table.gather(2, x.flatten(2).long()).view(x.shape)
 
 
 def _some(x: Tensor, changed: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from bnn_core.networks.building import demand_same_config, network_input, new_ne
 from bnn_core.networks.layers import median_sigmas, start_sigma
 from bnn_core.networks.memory import keep_freed_memory
 from bnn_core.networks.mlp import MLP
+from bnn_core.networks.precision import autocast
 from bnn_core.networks.saved import read_weights
 from bnn_core.networks.schedules import schedule
 from bnn_core.networks.settings import TrainConfig, settings_of
@@ -334,7 +335,8 @@ class Training:
             rows[torch.randperm(len(rows), generator=generator)[: self.config.batch_size]]
             for _ in range(batches)
         )
-        with noise.drawing_from(self.step.generator):
+        precision = autocast(self.device, self.config.precision)
+        with noise.drawing_from(self.step.generator), precision:
             settle_batchnorm(
                 self.network, (self.step.batch(self.images.take(draw)) for draw in draws)
             )

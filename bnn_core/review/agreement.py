@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score
 
 from bnn_core.base.wording import count
 
@@ -39,6 +38,8 @@ def agreements(opinions: pd.DataFrame) -> list[Agreement]:
     opinions: columns row, reviewer, decision, new_label, one row per reviewer and image
     (`ReviewLog.opinions`). Decisions imported with several names count as that text.
     """
+    from sklearn.metrics import cohen_kappa_score  # a second to import
+
     decision = opinions["decision"] + "\t" + opinions["new_label"].fillna("").astype(str)
     table = opinions.assign(decision=decision).pivot(
         index="row", columns="reviewer", values="decision"

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from bnn_core.base.scores import DEFAULT_SCORE, TRAINING_MARGIN
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows, unit_columns
@@ -185,7 +185,7 @@ def score_interval(
     of 95 % with three wells.)
     """
     freedom = np.where(n_units > 1, n_units - 1, np.nan)
-    half = student_t.ppf(1 - _TAIL, freedom) * np.std(drawn, axis=0)
+    half = stdtrit(freedom, 1 - _TAIL) * np.std(drawn, axis=0)
     return np.maximum(score - half, -1), np.minimum(score + half, 1)
 
 

@@ -15,16 +15,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import atomic_path
 from bnn_core.base.reading import read_parquet, read_parquet_note
 from bnn_core.measures.levels import scored_rows
+from bnn_core.measures.regression import fitted_regression
 from bnn_core.measures.uncertainty import Moments, summarise
 from bnn_core.study.checking import record_file
 from bnn_core.study.folder import Study
@@ -250,13 +247,7 @@ def _fit_predict(
     if len(present) == 1:
         p[:, classes.index(present[0])] = 1.0
         return p
-    model = make_pipeline(
-        StandardScaler(),
-        LogisticRegression(C=OPINION_PENALTY_C, class_weight="balanced", max_iter=2000),
-    )
-    # Threads do not help with small matrices, and on a busy machine they are 100 times slower.
-    with threadpool_limits(1):
-        model.fit(values[train], label[train].astype(str))
+    model = fitted_regression(values[train], label[train].astype(str), OPINION_PENALTY_C)
     columns = [classes.index(name) for name in model[-1].classes_]
     p[:, columns] = model.predict_proba(values[held])
     return p

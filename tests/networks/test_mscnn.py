@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from bnn_core.networks.bodies import LayerKind
 from bnn_core.networks.layers import bayes_layers, set_estimator
-from bnn_core.networks.mscnn import MultiScaleCNN, pathways_that_fit
+from bnn_core.networks.mscnn import MultiScaleCNN, pathways_that_fit, pool
 from bnn_core.networks.prediction import Networks, draw_networks, plain_state, predictive_samples
 
 STANDARD, BAYESIAN = LayerKind(bayesian=False), LayerKind(bayesian=True)
@@ -94,6 +94,14 @@ def test_against_the_paper_written_out():
         maps.append(F.max_pool2d(y, 2 ** (4 - k)))
     y = F.relu(network.mix(torch.cat(maps, 1))).mean((2, 3))
     assert_close(network(x), network.head(network.norm(y)))
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 8), (6, 5), (2, 2)])
+@pytest.mark.parametrize("gradient", [True, False])
+def test_pool_is_max_pool(size, gradient):
+    x = torch.randn(2, 3, *size).requires_grad_(gradient)
+    for k in (1, 2, 4):
+        assert_close(pool(x, k), F.max_pool2d(x, k, ceil_mode=True), rtol=0, atol=0)
 
 
 def test_last_row_and_column_count():
