@@ -73,9 +73,12 @@ def network_sets(study: Study, folds: Sequence[Path], making: Path) -> list[Netw
 def which_networks(study: Study, hashes: Sequence[str], deployed: bool) -> np.ndarray:
     """(n,) what predicts images with these content hashes: a fold's number, ALL_FOLDS or DEPLOYED.
 
-    An image of the study itself is predicted as in the study: by the fold that did not train on it.
+    An image of the study itself is predicted as in the study: by the fold that did not train on it. One
+    that was added before is as new as any.
     """
-    fold_of = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
+    own = study.images
+    own = own[own["source"].isna()] if "source" in own else own
+    fold_of = own.drop_duplicates("content_hash").set_index("content_hash")["fold"]
     default = DEPLOYED if deployed else ALL_FOLDS
     return np.array([fold_of.get(h, default) if h else default for h in hashes], dtype=np.int64)
 

@@ -197,9 +197,10 @@ def _with_channels(study: Study, plates: PlateTable) -> PlateTable:
         return replace(plates, channels=list(wanted))
     ours = {name.casefold(): name for name in plates.channels or []}
     if len(ours) != len(wanted) or not all(name.casefold() in ours for name in wanted):
+        same = ",".join(f"{a}={b}" for a, b in zip(wanted, plates.channels or [], strict=False))
         raise InputError(
             f"the channels are {', '.join(plates.channels or [])}, those of study {study.name} "
-            f"{', '.join(wanted)}: rename the columns of files, or choose them with --channels"
+            f"{', '.join(wanted)}: say which is which with --channels, such as {same}"
         )
     columns = {f"path_{ours[name.casefold()]}": f"path_{name}" for name in wanted}
     return replace(plates, table=plates.table.rename(columns=columns), channels=list(wanted))
@@ -314,6 +315,8 @@ def _keys(
     lost = [entry for one in about for entry in one["quarantine"]]
     images = sum(map(len, blocks)) - len(lost)
     if blocks and not images:
+        if not (making / "deploy").is_dir():  # there is nothing to continue with
+            shutil.rmtree(making)
         raise InputError(
             f"no image can be used ({len(lost):,} were read), the first: {lost[0]['reason']}"
         )
