@@ -1,5 +1,6 @@
 """New plates for a finished study: read as in training, predicted plate by plate, added to it."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
