@@ -80,9 +80,8 @@ def profile(chromium, server) -> Iterator:
     )
     context.set_default_timeout(TIMEOUT_MS)
     context.add_init_script(STILL)
-    context.new_page().goto(
-        "/_stcore/health"
-    )  # as long as it is open, so is the process of all tabs
+    # As long as this tab is open, so is the process of all tabs.
+    context.new_page().goto("/_stcore/health")
     yield context
     context.close()
 
