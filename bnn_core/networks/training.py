@@ -83,9 +83,8 @@ def train(
 
     Leaves `weights.safetensors`, `config.json`, `history.csv` (per epoch: nll, kl, accuracy on the
     training batches; validation_nll and validation_accuracy at the posterior mean) and `margins.npy`
-    ((N,) float32, the mean `label_margin` of each image over the first half of the epochs, nan for
-    validation images) in `folder`. The margins are the area under the margin of Pleiss et al. (2020)
-    up to the middle of training, before wrong labels are learnt by heart.
+    ((N,) float32, the mean `label_margin` of each image over the epochs, nan for validation images)
+    in `folder`. The margins are the area under the margin of Pleiss et al. (2020).
     `sigma` in config.json has the median sigma of each Bayesian layer before and after. A sampler
     also leaves `snapshots.safetensors`.
     On a CPU an interrupted and resumed run gives bit for bit the network of an uninterrupted one
@@ -225,8 +224,7 @@ class Training:
                     f"training diverged: the loss is not finite in epoch {self.epoch + 1}, step "
                     f"{failed}; try a --learning-rate below {self.config.learning_rate:g}"
                 )
-            if self.epoch < self._margin_epochs:
-                self.margins[self.order] += self.step.margins.cpu()
+            self.margins[self.order] += self.step.margins.cpu()
             self.epoch += 1
             n = len(self.rows)
             row = {"nll": sums["nll"] / n, "kl": sums["kl"] / n, "accuracy": sums["right"] / n}
@@ -316,13 +314,9 @@ class Training:
             )
         self.checkpoint.unlink(missing_ok=True)
 
-    @property
-    def _margin_epochs(self) -> int:
-        return max(1, self.config.epochs // 2)
-
     def mean_margins(self) -> np.ndarray:
-        """(N,) float32 mean margins over the first half of the epochs, nan for validation images."""
-        margins = (self.margins / self._margin_epochs).numpy()
+        """(N,) float32 mean margins over the epochs, nan for validation images."""
+        margins = (self.margins / max(1, self.epoch)).numpy()
         margins[self.validation] = np.nan
         return margins
 

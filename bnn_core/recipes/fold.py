@@ -49,7 +49,7 @@ class FoldResult:
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
     embedding: (M, D) float16. novelty: score -> (M,), see `networks.novelty`; folds of older versions
     have fewer or none. training_rows, margins: (K,) rows that the fold trained on and
-    their mean margins in the first half of training; None where they are unknown. After `assemble`
+    their mean margins in training; None where they are unknown. After `assemble`
     margins are (N,), one per row of the study. used: (M,) networks that an image needed, None where
     all had the same number.
     """

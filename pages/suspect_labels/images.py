@@ -35,7 +35,12 @@ def draw_single_images(study: Study) -> None:
         return
     known = [name for name in ("compound", "well") if name in available_levels(study.images)]
     st.caption(
-        "Label quality is the mean probability of the given label"
+        "Label quality is "
+        + (
+            "the margin in training on a scale from 0 to 1 (below 0.5 another class led on average)"
+            if TRAINING_MARGIN.key in ranked
+            else "the mean probability of the given label"
+        )
         + (
             f", reduced where its {' or its '.join(known)} gets less than others of this label"
             if known

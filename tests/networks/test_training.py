@@ -103,6 +103,18 @@ def test_margins_are_those_of_a_network_that_does_not_change(tmp_path, data):
     np.testing.assert_allclose(margins[known], own.numpy()[known], rtol=1e-3, atol=1e-4)
 
 
+def test_margins_are_means_over_all_epochs(tmp_path, data):
+    run = Training(tmp_path, replace(CONFIG, epochs=3, bayesian=False), data)
+    sums = torch.zeros(64)
+    while not run.finished:
+        for _ in run.steps():
+            pass
+        run.end_epoch()
+        sums[run.order] += run.step.margins
+    trained = run.rows
+    assert_close(torch.as_tensor(run.mean_margins()[trained]), sums[trained] / 3)
+
+
 def test_wrong_labels_have_small_margins(tmp_path, data):
     wrong = np.arange(64) % 9 == 0
     flipped = replace(data, targets=np.where(wrong, 1 - data.targets, data.targets))
