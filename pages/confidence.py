@@ -94,7 +94,7 @@ def explain_nothing(study: Study, score: str, level: str) -> None:
     if unscored(study) == len(filters.passing(study)):
         empty(
             "bars",
-            f"No filtered {study.noun} has a label that counts. Right and wrong need labels.",
+            f"No {filters.matching(study)} has a label that counts. Right and wrong need labels.",
             ":material/label_off:",
         )
     else:
@@ -199,7 +199,7 @@ def draw_numbers(study: Study, level: str, units_of: dict[str, Judged]) -> None:
         )
     if (left_out := unscored(study)) and level == "image":
         st.caption(
-            f"Not shown: {count(left_out, f'filtered {study.noun}')} without a label that counts."
+            f"Not shown: {count(left_out, filters.matching(study))} without a label that counts."
         )
 
 
@@ -286,7 +286,7 @@ def show_needed(study: Study, method: str, answer: NeededCutoff, level: str) -> 
     check = _check(answer, level)
     if answer.cutoff is None:
         st.markdown(
-            f"**{method_of(method).short}: no cut-off** is shown to have "
+            f"**{method_of(method).short}: no cut-off** is shown to reach "
             f"{100 * answer.target:g} %: {answer.reason}. {check}"
         )
         return

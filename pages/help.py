@@ -112,8 +112,9 @@ GLOSSARY = {
     "T": "Number of sampled networks whose softmax is averaged.",
 }
 SHORTCUTS = {
-    "Arrow keys, Page up, Page down": "Move on a wall of images; on One image: previous and next.",
-    "Enter": "Open an image of a wall.",
+    "Arrow keys, Page up, Page down": "Move on a wall of images, and from mark to mark in a chart; on "
+    "One image: previous and next.",
+    "Enter": "Open an image of a wall, or the images of a mark.",
     "Space, Ctrl-click": "Select an image. Shift extends the selection. Ctrl-A selects all.",
     "Escape": "Clear the selection of a wall; close a dialog.",
     "J, K, N": "On Suspect labels: next, previous, next undecided.",

@@ -156,8 +156,9 @@ SHARED = Path(__file__).parent / "shared"
 _PICKED = "_study_picked"
 #: Title of the page drawn last.
 _PAGE = "_page_drawn"
-_browser = st.components.v2.component(
-    "browser", js=(SHARED / "browser.js").read_text(encoding="utf-8")
+_browser, _chart_keys = (
+    st.components.v2.component(name, js=(SHARED / f"{name}.js").read_text(encoding="utf-8"))
+    for name in ("browser", "chart_keys")
 )
 ABOUT = """**Which image labels can I not trust, and why?**
 
@@ -203,9 +204,14 @@ def run_app() -> None:
         has_study = pick_study(study_entries)
         _browser(
             key="browser",
-            data={"cookies": reviewer.cookie() | drafts.cookie()},
+            data={
+                "cookies": reviewer.cookie() | drafts.cookie(),
+                "narrow": frame.narrow_window(),
+            },
             on_unsent_change=keep_unsent,
+            on_narrow_change=lambda: None,
         )
+        _chart_keys(key="chart_keys")
     head, tools = st.columns([1.5, 1], gap="medium", vertical_alignment="bottom")
     with head.container(gap="xxsmall"):
         st.title(entry.title, anchor=False)

@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,16 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def imported(path: Path) -> set[str]:
     """Names of all modules that a file imports, those within functions too."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -54,7 +61,7 @@ def lines_of_code(path: Path) -> int:
     text = path.read_text()
     documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     docstrings = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, documented) and ast.get_docstring(node) is not None:
             docstrings |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
     return sum(
@@ -111,7 +118,7 @@ def test_a_wing_says_in_one_line_what_it_holds(wing):
 def public_names(path: Path) -> set[str]:
     """Functions, classes and constants that a module defines for others."""
     names = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -140,7 +147,7 @@ def test_a_page_names_nothing_like_the_engine():
 def functions_and_classes(path: Path) -> set[str]:
     return {
         node.name
-        for node in ast.parse(path.read_text()).body
+        for node in tree_of(path).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     }
 
@@ -149,7 +156,7 @@ def test_a_class_has_a_name_of_its_own_in_engine_and_pages():
     homes = Counter(
         node.name
         for path in [*ENGINE, *PAGES]
-        for node in ast.parse(path.read_text()).body
+        for node in tree_of(path).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert {name for name, count in homes.items() if count > 1} == set()
@@ -163,7 +170,7 @@ def test_modules_are_short_enough_to_read():
 def test_functions_are_short_enough_to_read():
     long = {}
     for path in [*ENGINE, *PAGES]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[ast.get_docstring(node) is not None :]
                 count = body[-1].end_lineno - body[0].lineno + 1 if body else 0
@@ -178,10 +185,16 @@ def test_html_is_written_in_templates_only():
     writers = {
         f"{name_of(path)}:{node.lineno}: {node.value[:40]!r}"
         for path in [*ENGINE, *PAGES]
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and tag.search(node.value)
     }
     assert not writers
+
+
+def test_pillow_opens_named_formats_only():
+    for path in ENGINE + PAGES:
+        for call in re.findall(r"Image\.open\(.*", path.read_text(encoding="utf-8")):
+            assert "formats=" in call, name_of(path)
 
 
 def test_the_constraints_name_a_version_of_every_dependency_and_nothing_else():

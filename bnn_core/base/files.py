@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import shlex
 import shutil
@@ -111,13 +112,17 @@ def unwritable(
         folder = next((f for f in (path, *path.absolute().parents) if f.is_dir()), Path())
         free = shutil.disk_usage(folder).free
         written = part.stat().st_size if part and part.is_file() else 0
-        needed = f", and more than {(free + written) / 1e6:,.1f} MB are needed" if written else ""
+        needed = f", and more than {_amount(free + written)} are needed" if written else ""
         if size is not None:
-            needed = f", and {size() / 1e6:,.1f} MB are needed"
-        room = f" ({free / 1e6:,.1f} MB are free{needed})"
+            needed = f", and {_amount(size())} are needed"
+        room = f" ({_amount(free)} are free{needed})"
     return InputError(
         f"cannot write {path}: No space left on device{room}; free some space, or {choose}"
     )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{math.ceil(size / 1e3)} kB"
 
 
 @contextmanager
@@ -148,7 +153,20 @@ def atomic_path(path: Path, size: Callable[[], int] | None = None) -> Iterator[P
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def copy_folder(source: Path, target: Path, choose: str) -> None:
+    """Copy a folder, into `target` if that is there. choose: another place, see `unwritable`."""
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    except OSError as error:
+        raise unwritable(error, target, choose, size=lambda: folder_bytes(source)) from error
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files of a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write a file whole or not at all."""
     with atomic_path(path, lambda: len(data)) as temporary:
         temporary.write_bytes(data)

@@ -15,10 +15,12 @@ from bnn_core.base.errors import InputError
 MOST_PIXELS = 400_000_000
 #: Bytes of an image file, and of its pixels in memory.
 MOST_IMAGE_BYTES = 800_000_000
-#: Numbers of an image that is drawn for the browser; larger ones are averaged down while read.
-MOST_DRAWN_PIXELS = 50_000_000
-#: Longest side of a picture that is drawn: WebP ends at 16,383 pixels.
+#: Numbers of an image up to which it is drawn at once; of larger ones some rows at a time are averaged.
+MOST_DRAWN_PIXELS = 20_000_000
+#: Longest side of a picture that is drawn: WebP ends at 16,383 pixels. Larger images are averaged down.
 LONGEST_SIDE = 8192
+#: Large pictures that a server draws at a time: an image of MOST_PIXELS takes up to 2 GB.
+MOST_DRAWINGS = 2
 #: Bytes of a text table, unpacked.
 MOST_TEXT_BYTES = 1_000_000_000
 MOST_ROWS = 20_000_000

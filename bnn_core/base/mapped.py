@@ -10,11 +10,13 @@ import numpy.typing as npt
 from bnn_core.base.files import unwritable
 
 
-def mapped_array(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
-    """A new .npy file as an array in memory; see `reserve`."""
+def mapped_array(
+    path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], named: Path | None = None
+) -> np.memmap:
+    """A new .npy file as an array in memory; see `reserve`. named: the file that it becomes."""
     array = np.lib.format.open_memmap(path, "w+", dtype, shape)
     with open(path, "rb+") as file:
-        reserve(file.fileno(), path.stat().st_size, path)
+        reserve(file.fileno(), path.stat().st_size, named or path)
     return array
 
 

@@ -247,8 +247,8 @@ TRAINING_MARGIN = Score(
     "margin in training",
     "margin in training",
     "How far the given label's logit led that of every other class while networks were trained on the "
-    "image, averaged over the first half of training (area under the margin, Pleiss et al. 2020): a "
-    "negative margin is a label that training resists.",
+    "image, averaged over training (area under the margin, Pleiss et al. 2020): a negative margin is a "
+    "label that training resists.",
     direction=1,
     limit=None,
 )

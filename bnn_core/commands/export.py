@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import write_bytes
 from bnn_core.base.wording import count
 from bnn_core.commands.flags import add_cache_flag, add_study_argument
 from bnn_core.measures.prediction_sets import LEVEL
@@ -115,8 +115,7 @@ def _short(args: argparse.Namespace, study: Study, root: Path) -> str:
         raise InputError(f"--out {args.out} must end in .csv or .xlsx with --short")
     short = short_list(study, export_flagged(study, filter=args.filter, reviews=root))
     content = csv_bytes(short) if kind == ".csv" else workbook_bytes(study, short)
-    with atomic_path(args.out) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(args.out, content)
     return f"{args.out}: {count(len(short), 'image')}{_why_none(args, short)}"
 
 

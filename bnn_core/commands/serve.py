@@ -76,7 +76,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--read-only",
         action="store_true",
-        help="show studies only: make none, replace none, download nothing",
+        help="make no study, replace none, download nothing; images can still be flagged",
     )
     parser.add_argument(
         "--allow-training",

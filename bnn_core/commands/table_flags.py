@@ -61,7 +61,8 @@ def add_row_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument(
         "--channels",
         metavar="NAME,NAME",
-        help="names of the channels in their order; with a file per channel, which to use",
+        help="names of the channels in their order; with a file per channel, which to use, and "
+        "NAME=CHANNEL to call it so",
     )
     return group
 

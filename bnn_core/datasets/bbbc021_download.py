@@ -132,7 +132,8 @@ def _work(
 
 def _is_there(work: PlateWork) -> bool:
     """Whether all wanted files are unpacked, with the sizes written where those are known."""
-    sizes = read_json(work.folder / UNPACKED) if (work.folder / UNPACKED).is_file() else {}
+    noted = work.folder / UNPACKED
+    sizes = read_json(noted, dict[str, int]) if noted.is_file() else {}
     for name in work.wanted:
         try:
             size = (work.folder / name).stat().st_size
@@ -300,4 +301,5 @@ def _write(path: Path, data: bytes) -> None:
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise unwritable(error, path, "choose another folder with --data") from error
+        choose = "choose another folder with --data"
+        raise unwritable(error, path, choose, size=lambda: len(data)) from error

@@ -69,7 +69,7 @@ def download(
     demand_secure(url)
     demand_making()
     target = Path(target)
-    part = target.with_name(target.name + ".part")
+    part = _part(target)
     lock = part.with_name(part.name + ".lock")
     with _writable(target), alone(lock, f"{part} is being fetched by another run; wait for it"):
         for last in (False, True):
@@ -274,6 +274,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
+
+
 def _notes(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
@@ -302,4 +306,6 @@ def _writable(target: Path) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise unwritable(error, target, "choose another folder with --data") from error
+        known = _read_state(_part(target)).total
+        size = None if known is None else lambda: known
+        raise unwritable(error, target, "choose another folder with --data", size=size) from error

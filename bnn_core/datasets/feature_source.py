@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.array_files import write_array
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path, write_json
+from bnn_core.base.files import write_json
 from bnn_core.base.wording import WARNING, count
 from bnn_core.datasets.features import FeatureTable
 from bnn_core.datasets.preparation import ImageOptions, prepare_source
@@ -51,8 +52,7 @@ def prepare_features(features: FeatureTable, folder: Path) -> PlateSource:
     if pictures is not None:
         contrast, quarantine, channels = pictures.contrast, pictures.quarantine, pictures.channels
         pack_thumbnails(folder, _by_row(features, pictures))
-    with atomic_path(folder / "images.npy") as temporary, open(temporary, "wb") as file:
-        np.save(file, features.values[:, None, None])
+    write_array(folder / "images.npy", features.values[:, None, None])
     write_table(
         folder / "table.parquet", table.assign(content_hash=content_hashes(features.values))
     )

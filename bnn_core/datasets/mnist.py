@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bnn_core.base.errors import InputError, decoding
-from bnn_core.base.files import alone
+from bnn_core.base.files import alone, unwritable
 from bnn_core.base.limits import MOST_ARRAY_BYTES
 from bnn_core.base.roots import demand_making
 from bnn_core.datasets.downloading import demand_network
@@ -95,9 +95,7 @@ def download_torchvision_set(name: str, root: Path) -> str:
             f"or put its files in {root}/{name.upper()}/raw"
         ) from error
     except OSError as error:
-        raise InputError(
-            f"cannot write {root}: {error.strerror or error}; choose another folder with --data"
-        ) from error
+        raise unwritable(error, root, "choose another folder with --data") from error
 
 
 def _what_is_there(name: str, root: Path) -> str:

@@ -65,7 +65,7 @@ def pick_channels(
     """The file columns to use (one per channel where there are any, else `path`), channels, notes.
 
     Unless `channels` names them, files of illumination, masks, outlines and objects are left out,
-    and those that many rows share.
+    and those that many rows share. With a file per channel, "DNA=w1" takes w1 and calls it DNA.
     """
     if channels is not None:
         channels = [name.strip() for name in channels]
@@ -83,22 +83,32 @@ def pick_channels(
         return mapped, channels, []
     if channels is None:
         picked, notes = _stains(mapped, list(column_map.channels))
+        called = {name: name for name in picked}
     else:
-        picked, notes = _named_channels(channels, list(column_map.channels), table_path), []
-    dropped = [f"path_{c}" for c in column_map.channels if c not in picked]
-    return mapped.drop(columns=[*dropped, "path"], errors="ignore"), picked, notes
+        called, notes = _named_channels(channels, list(column_map.channels), table_path), []
+    dropped = [f"path_{c}" for c in column_map.channels if c not in called]
+    mapped = mapped.drop(columns=[*dropped, "path"], errors="ignore")
+    columns = {f"path_{channel}": f"path_{name}" for channel, name in called.items()}
+    return mapped.rename(columns=columns), list(called.values()), notes
 
 
-def _named_channels(channels: Sequence[str], known: list[str], table_path: Path) -> list[str]:
-    picked = []
-    for name in channels:
-        channel = column_like(name, known)
-        if channel is None:
+def _named_channels(channels: Sequence[str], known: list[str], table_path: Path) -> dict[str, str]:
+    """Channel of the table -> what it is called."""
+    called: dict[str, str] = {}
+    for text in channels:
+        name, _, source = text.rpartition("=")
+        channel = column_like(text, known)
+        if channel is not None:
+            called[channel] = channel
+        elif name.strip() and (channel := column_like(source.strip(), known)) is not None:
+            called[channel] = name.strip()
+        else:
             raise InputError(
-                f"--channels: no channel '{name}' in {table_path}; it has {', '.join(known)}"
+                f"--channels: no channel '{source.strip()}' in {table_path}; it has {', '.join(known)}"
             )
-        picked.append(channel)
-    return picked
+    if len(set(called.values())) < len(channels):
+        raise InputError(f"--channels {','.join(channels)}: give each channel once")
+    return called
 
 
 def _stains(mapped: pd.DataFrame, channels: list[str]) -> tuple[list[str], list[str]]:

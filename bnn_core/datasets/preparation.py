@@ -323,14 +323,15 @@ def _assemble(
     hashes = np.empty(len(kept), dtype=object)
     quality: dict[str, np.ndarray] = {}
     images = None
-    with atomic_path(folder / "images.npy") as temporary:
+    with atomic_path(path := folder / "images.npy") as temporary:
         for job, block in zip(jobs, blocks, strict=True):
             arrays = read_arrays(block, PREPARE_AGAIN, own=True)
             rows = new_row[job.positions[arrays["rows"]]]
             if not len(rows):
                 continue
             if images is None:
-                images = mapped_array(temporary, np.uint8, (len(kept), *arrays["images"].shape[1:]))
+                shape = (len(kept), *arrays["images"].shape[1:])
+                images = mapped_array(temporary, np.uint8, shape, path)
             images[rows] = arrays["images"]
             hashes[rows] = arrays["hashes"]
             for name, values in zip(arrays["quality_names"], arrays["quality"].T, strict=True):

@@ -5,7 +5,6 @@ a cross-validation, on whatever machine, never touch the original files.
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bnn_core.base.errors import InputError, decoding
-from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.files import copy_folder, read_json, write_bytes
 from bnn_core.base.reading import read_array, read_parquet
 from bnn_core.base.spreadsheets import neutralised
 from bnn_core.datasets.extra_rows import CORRUPTION, STORED
@@ -36,6 +35,7 @@ SOURCE_FILE = "source.json"
 PREPARE_AGAIN = "delete the folder of prepared images and run the same command again"
 #: Folder of pictures that travel with a study, because they are nowhere else.
 PICTURES = "pictures"
+_ELSEWHERE = "choose another --out"
 
 
 class Prepared(TypedDict):
@@ -187,8 +187,8 @@ class PlateSource:
     def keep_quarantine(self, making: Path) -> None:
         """Write quarantine.csv: file, row and reason of each image that could not be used, with texts
         that no spreadsheet runs."""
-        with atomic_path(making / "quarantine.csv") as temporary:
-            neutralised(self.quarantine).to_csv(temporary, index=False)
+        table = neutralised(self.quarantine)
+        write_bytes(making / "quarantine.csv", table.to_csv(index=False).encode())
 
     def keep_with_study(self, making: Path) -> None:
         """Put contrast.parquet and quarantine.csv into a study's folder: the pages show them.
@@ -197,15 +197,14 @@ class PlateSource:
         example decisions about them.
         """
         if self.channels:
-            with atomic_path(making / "contrast.parquet") as temporary:
-                write_table(temporary, self.contrast)
+            write_table(making / "contrast.parquet", self.contrast)
         self.keep_quarantine(making)
         if self.truth is not None:
             write_table(making / TRUTH_FILE, self.truth)
         if (self.folder / REVIEWS).is_dir():
-            shutil.copytree(self.folder / REVIEWS, making / REVIEWS, dirs_exist_ok=True)
+            copy_folder(self.folder / REVIEWS, making / REVIEWS, _ELSEWHERE)
         if self.travels:
-            shutil.copytree(self.image_root, making / PICTURES, dirs_exist_ok=True)
+            copy_folder(self.image_root, making / PICTURES, _ELSEWHERE)
 
 
 def open_source(folder: Path) -> PlateSource:

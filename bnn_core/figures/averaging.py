@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bnn_core.base.wording import percent
+from bnn_core.base.wording import percent, short
 from bnn_core.figures import style
 from bnn_core.measures.sample_views import Running
 
@@ -61,7 +61,7 @@ def effect_of_samples(running: Running, classes: Sequence[str]) -> go.Figure:
     Bands: 95 % of the averages over that many other networks (mean of all ± 1.96 standard errors,
     clipped to [0, 1]).
     """
-    networks, classes = len(running.mean), [escape(name) for name in classes]
+    networks, classes = len(running.mean), [escape(short(name)) for name in classes]
     count = np.arange(1, networks + 1)
     figure = make_subplots(
         rows=2,
@@ -109,7 +109,7 @@ def effect_of_samples(running: Running, classes: Sequence[str]) -> go.Figure:
     figure.update_xaxes(title="networks averaged, T", row=2, col=1)
     figure.update_yaxes(range=[-0.02, 1.02], row=1, col=1)
     figure.update_yaxes(rangemode="tozero", row=2, col=1)
-    figure.update_layout(legend={"y": -0.2, "yanchor": "top"})
+    style.legend_below(figure)
     return figure
 
 

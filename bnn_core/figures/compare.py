@@ -15,6 +15,7 @@ from bnn_core.figures import style
 from bnn_core.figures.overview import reliability_trace
 from bnn_core.measures.comparison import CRITERIA, Comparison
 from bnn_core.measures.evaluation import RiskCoverage
+from bnn_core.measures.intervals import Interval
 from bnn_core.measures.reliability import Reliability
 
 _COLUMNS = 4
@@ -51,35 +52,20 @@ def criteria(
         cell = {"row": panel // columns + 1, "col": panel % columns + 1}
         standing = comparison.standing(criterion)
         best = {standing.leader, *standing.tied} if standing else set()
-        for method in comparison.methods:
-            value = comparison.figure(criterion, method, against)
+        values = {m: comparison.figure(criterion, m, against) for m in comparison.methods}
+        for method, value in values.items():
             if np.isnan(value.value):
                 continue
-            colour = method_of(method).colour
-            figure.add_trace(
-                go.Scatter(
-                    x=[value.value],
-                    y=[names[method]],
-                    mode="markers",
-                    showlegend=False,
-                    marker={
-                        "color": colour if method in best else "rgba(0,0,0,0)",
-                        "size": 10,
-                        "line": {"color": colour, "width": 2},
-                    },
-                    error_x={
-                        "type": "data",
-                        "array": [value.high - value.value],
-                        "arrayminus": [value.value - value.low],
-                        "color": colour,
-                        "thickness": 2,
-                        "width": 0,
-                    },
-                    hovertemplate=f"{names[method]}<br>{CRITERIA[criterion].title} {value.value:.4f} "
-                    f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>",
-                ),
-                **cell,
+            mark = _interval_mark(names[method], method_of(method).colour, value, method in best)
+            title = CRITERIA[criterion].title
+            mark.hovertemplate = (
+                f"{names[method]}<br>{title} {value.value:.4f} "
+                f"[{value.low:.4f}, {value.high:.4f}]<extra></extra>"
             )
+            figure.add_trace(mark, **cell)
+        figure.update_xaxes(
+            range=style.padded(*([v.low, v.value, v.high] for v in values.values())), **cell
+        )
         if against is not None:
             figure.add_vline(x=0, line={"color": style.GUIDE, "dash": "dot", "width": 2}, **cell)
     style.finish(figure, height=height, legend=False)
@@ -96,6 +82,29 @@ def criteria(
     return figure
 
 
+def _interval_mark(name: str, colour: str, value: Interval, filled: bool) -> go.Scatter:
+    """A method's figure as a point with its interval."""
+    return go.Scatter(
+        x=[value.value],
+        y=[name],
+        mode="markers",
+        showlegend=False,
+        marker={
+            "color": colour if filled else "rgba(0,0,0,0)",
+            "size": 10,
+            "line": {"color": colour, "width": 2},
+        },
+        error_x={
+            "type": "data",
+            "array": [value.high - value.value],
+            "arrayminus": [value.value - value.low],
+            "color": colour,
+            "thickness": 2,
+            "width": 4,  # without its end an interval looks cut
+        },
+    )
+
+
 def reliability_diagrams(
     diagrams: Mapping[str, Reliability], names: Mapping[str, str]
 ) -> go.Figure:
@@ -106,7 +115,10 @@ def reliability_diagrams(
     """
     columns = min(_COLUMNS, len(diagrams))
     rows = -(-len(diagrams) // columns)
-    titles = [f'<span style="color:{method_of(m).colour}">■</span> {names[m]}' for m in diagrams]
+    # Names in full would meet one another in a narrow window.
+    titles = [
+        f'<span style="color:{method_of(m).colour}">■</span> {method_of(m).short}' for m in diagrams
+    ]
     figure = make_subplots(
         rows=rows,
         cols=columns,

@@ -217,8 +217,9 @@ def _line(
             col=column,
         )
     text = [
-        f"{scale.sign} {v:.3g}: {percent(a, 2)} right of {k:,} kept ({percent(c, 1)})"
-        f"{style.few_in_words(f)}"
+        f"{scale.sign} {v:.3g}: "
+        + (f"{percent(a, 2)} right of {k:,} kept ({percent(c, 1)})" if k else "none kept")
+        + style.few_in_words(f)
         for v, a, k, c, f in zip(
             values[shown],
             band.at.accuracy[shown],

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnn_core.base.scores import SCORES
-from bnn_core.base.wording import percent, short
+from bnn_core.base.wording import count, percent, short
 from bnn_core.figures import style
 from bnn_core.figures.style import CLASS_COLOURS
 from bnn_core.measures.mechanisms import Bins
@@ -45,7 +45,7 @@ def group_histograms(
                 unselected={"marker": {"opacity": 0.55}},
                 customdata=[[group, "", int(b), ""] for b in part["bin"]],
                 hovertext=[
-                    f"{names[group]}<br>{bins.edges_text(b)}: {percent(s, 1)}, {n:,} images"
+                    f"{names[group]}<br>{bins.edges_text(b)}: {percent(s, 1)}, {count(n, 'image')}"
                     for b, s, n in zip(part["bin"], part["share"], part["n"], strict=True)
                 ],
                 hovertemplate="%{hovertext}<extra></extra>",

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import write_bytes
 from bnn_core.base.methods import method_of
 from bnn_core.base.scores import SCORES
 from bnn_core.base.wording import count
@@ -99,8 +99,7 @@ def paper_html(study: Study) -> bytes:
 def write_paper(study: Study, out: str | os.PathLike | None = None) -> Path:
     """Write `paper_html` to a file (default <study>-figures.html) and return its path."""
     path = Path(out or f"{study.name}-figures.html")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(paper_html(study))
+    write_bytes(path, paper_html(study))
     return path
 
 

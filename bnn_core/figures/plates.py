@@ -139,7 +139,7 @@ def line_means(means: pd.DataFrame, along: str, name: str) -> go.Figure:
                 "symmetric": False,
                 "array": means["high"] - means["mean"],
                 "arrayminus": means["mean"] - means["low"],
-                "width": 0,
+                "width": 4,  # without its end an interval looks cut
                 "thickness": 2,
                 "color": style.GUIDE,
             },
@@ -148,12 +148,8 @@ def line_means(means: pd.DataFrame, along: str, name: str) -> go.Figure:
     style.finish(figure, height=220, legend=False)
     every = max(1, -(-len(ticks) // 24))
     figure.update_xaxes(tickvals=means["line"][::every], ticktext=ticks[::every], title=along)
-    figure.update_yaxes(title=name, nticks=5)
-    middle, spread = means["mean"].mean(), means[["low", "mean", "high"]].to_numpy()
-    if len(means) and np.ptp(spread[~np.isnan(spread)]) < 1e-9 * max(1, abs(middle)):
-        # All equal: a scale from their range would show rounding errors.
-        wide = 0.05 * max(1, abs(middle))
-        figure.update_yaxes(range=[middle - wide, middle + wide])
+    ends = style.padded(means[["low", "mean", "high"]].to_numpy(np.float64))
+    figure.update_yaxes(title=name, nticks=5, range=ends)
     figure.update_layout(margin={"t": 8}, clickmode="event+select")
     return figure
 

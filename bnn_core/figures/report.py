@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import write_bytes
 from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import DEFAULT_SCORE
 from bnn_core.base.wording import count
@@ -100,6 +100,5 @@ def write_report(
     """
     path = Path(out or f"{study.name}-report.html")
     content = report_html(study, ReviewLog(Path(reviews) if reviews else study.path.parent))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
     return path

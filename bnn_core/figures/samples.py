@@ -82,8 +82,8 @@ def distribution(
         bargap=0,
         margin_t=30,
         margin_r=70,
-        legend={"y": -1.9 / len(listed), "yanchor": "top"},
     )
+    style.legend_below(figure)
     return figure
 
 
@@ -312,7 +312,7 @@ def _strip_colours(
     shade = np.where(labels[:, None] < 0, 2, predicted != labels[:, None])
     return (
         shade,
-        [style.RIGHT, style.WRONG, style.UNKNOWN],
+        [style.RIGHT, style.WRONG, style.FAINT],
         ["the label", "another class", "no label"],
     )
 

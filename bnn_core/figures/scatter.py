@@ -6,8 +6,6 @@ For clicks, marks carry customdata: a point its row number, a marginal bar the t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +21,7 @@ from bnn_core.measures.selection import OUTCOMES, QUADRANTS
 _CROWD = 1500
 _MARKS = {
     "both right": {"symbol": "circle", "size": 5, "color": style.RIGHT, "opacity": 0.6},
-    "not counted": {"symbol": "diamond-open", "size": 6, "color": style.UNKNOWN},
+    "not counted": {"symbol": "diamond-open", "size": 6, "color": style.RIGHT, "opacity": 0.6},
     "only standard wrong": {"symbol": "square-open", "size": 8, "color": style.WRONG},
     "only Bayesian wrong": {"symbol": "circle-open", "size": 8, "color": style.WRONG},
     "both wrong": {"symbol": "x", "size": 8, "color": style.WRONG},
@@ -33,10 +31,8 @@ _VERDICT_FILL = {
     "not counted": {"color": "rgba(0,0,0,0)", "line": {"color": style.RIGHT, "width": 1}},
     "wrong": {"color": style.WRONG},
 }
-#: Behind text over points; dark enough for white letters on either theme.
-_PLATE = "rgba(60, 68, 74, 0.72)"
-#: Shares of the axes that the count of a corner needs.
-_LABEL_WIDTH, _LABEL_HEIGHT = 0.3, 0.07
+#: Shares of the axes: the width of a quadrant's count, and the room for it beyond the scores.
+_LABEL_WIDTH, _LABEL_ROOM = 0.3, 0.07
 _MAIN = 0.84  # share of the width and height of the scatter itself
 
 
@@ -107,7 +103,7 @@ def agreement(
         for bars in _bars(margins[network], network, axis, across):
             figure.add_trace(bars)
     _draw_cuts(figure, standard, bayes)
-    _label_quadrants(figure, points, standard, bayes, quadrants)
+    _label_quadrants(figure, standard, bayes, quadrants)
     _lay_out(figure, standard, bayes)
     return figure
 
@@ -192,68 +188,30 @@ def _draw_cuts(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
 
 
 def _label_quadrants(
-    figure: go.Figure, points: pd.DataFrame, standard: Axis, bayes: Axis, quadrants: pd.DataFrame
+    figure: go.Figure, standard: Axis, bayes: Axis, quadrants: pd.DataFrame
 ) -> None:
-    """The count of each quadrant, in the corner of it where it hides the fewest points."""
-    x, y = standard.share(points["x"].to_numpy()), bayes.share(points["y"].to_numpy())
-
-    def hidden(corner: tuple[_Edge, _Edge]) -> int:
-        across, up = corner
-        return int((across.covers(x, _LABEL_WIDTH) & up.covers(y, _LABEL_HEIGHT)).sum())
-
+    """The count of each quadrant above or below all points, beside the standard network's cut-off."""
+    share = float(standard.share(standard.cut))
     for name in QUADRANTS:
         right = name in ("both sure", "only standard sure")
         top = name in ("both sure", "only Bayesian sure")
-        if min(_room(standard, right) / _LABEL_WIDTH, _room(bayes, top) / _LABEL_HEIGHT) < 1:
+        if (1 - share if right else share) < _LABEL_WIDTH:
             continue
-        # The first is beside the crossing of the cut-offs.
-        corners = product(_edges(standard, right), _edges(bayes, top))
-        across, up = min(corners, key=hidden)
         figure.add_annotation(
-            x=across.value,
-            y=up.value,
-            xshift=6 * across.sign,
-            yshift=6 * up.sign,
-            xanchor="left" if across.sign > 0 else "right",
-            yanchor="bottom" if up.sign > 0 else "top",
+            x=standard.cut,
+            y=bayes.range[top],
+            xshift=6 if right else -6,
+            yshift=4 if top else -4,
+            xanchor="left" if right else "right",
+            yanchor="bottom" if top else "top",
             text=f"<b>{int(quadrants.loc[name].sum()):,}</b> {name}",
             showarrow=False,
-            font={"color": "white"},
-            bgcolor=_PLATE,
-            borderpad=4,
         )
 
 
-class _Edge(NamedTuple):
-    """An edge of a quadrant along one axis: in plotted units, as a share of the axis, and +1 where
-    the quadrant is after it, else -1."""
-
-    value: float
-    share: float
-    sign: int
-
-    def covers(self, shares: np.ndarray, size: float) -> np.ndarray:
-        """Which shares are within `size` of the edge, in the quadrant."""
-        inside = (shares - self.share) * self.sign
-        return (inside >= 0) & (inside <= size)
-
-
-def _edges(axis: Axis, sure: bool) -> list[_Edge]:
-    """The edges of one side of an axis: its cut-off, and its end."""
-    sign = 1 if sure else -1
-    cut = _Edge(axis.cut, float(axis.share(axis.cut)), sign)
-    return [cut, _Edge(axis.range[sure], float(sure), -sign)]
-
-
-def _room(axis: Axis, sure: bool) -> float:
-    """Share of an axis on one side of its cut-off."""
-    share = float(axis.share(axis.cut))
-    return 1 - share if sure else share
-
-
 def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
-    def main(axis: Axis) -> dict:
-        pad = 0.015 * (axis.range[1] - axis.range[0])
+    def main(axis: Axis, room: float) -> dict:
+        pad = room * (axis.range[1] - axis.range[0])
         settings = {
             "title": axis.title,
             "domain": [0, _MAIN],
@@ -276,8 +234,8 @@ def _lay_out(figure: go.Figure, standard: Axis, bayes: Axis) -> None:
         "gridcolor": style.FAINT,
     }
     figure.update_layout(
-        xaxis=main(standard),
-        yaxis=main(bayes),
+        xaxis=main(standard, 0.015),
+        yaxis=main(bayes, _LABEL_ROOM),
         yaxis2=counts | {"anchor": "x"},
         xaxis2=counts | {"anchor": "y"},
         barmode="overlay",

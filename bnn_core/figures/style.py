@@ -21,6 +21,8 @@ UNKNOWN = UNKNOWN_COLOUR
 #: A half-transparent line that is visible on both themes.
 GUIDE = "rgba(128, 138, 145, 0.55)"
 FAINT = "rgba(128, 138, 145, 0.16)"
+#: Marks beside those that count: quiet on both themes.
+QUIET = "rgba(128, 138, 145, 0.45)"
 #: Ten hues that colour-blind readers can distinguish (Petroff 2021); there is no set of more.
 CLASS_COLOURS = (
     "#3f90da",
@@ -45,6 +47,19 @@ def faded(colour: str, opacity: float) -> str:
 def hover_names(column: pd.Series) -> pd.Series:
     """Names as hover text; Plotly reads a text that looks like a tag as a tag."""
     return column.astype(object).fillna("none").astype(str).str.replace("<", "&lt;")
+
+
+def padded(*values: np.ndarray) -> list[float]:
+    """The range of an axis with room beyond all values; Plotly's own ends at the end of an interval."""
+    numbers = np.concatenate([np.ravel(v) for v in values])
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return [0.0, 1.0]
+    low, high = float(numbers.min()), float(numbers.max())
+    scale = max(1.0, abs(low + high) / 2)
+    # All equal: a scale from their range would show rounding errors.
+    room = 0.05 * scale if high - low < 1e-9 * scale else 0.06 * (high - low)
+    return [low - room, high + room]
 
 
 def density_heatmap(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> go.Heatmap:
@@ -88,6 +103,11 @@ def finish(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
     )
     figure.update_yaxes(gridcolor=FAINT, zeroline=False, automargin=True)
     return figure
+
+
+def legend_below(figure: go.Figure) -> None:
+    """Put the legend below the title of the axis, at any width: Plotly makes room for its lines."""
+    figure.update_layout(legend={"yref": "container", "y": 0, "yanchor": "bottom"})
 
 
 def chart_config(name: str, *, areas: bool = False) -> dict[str, Any]:

@@ -12,7 +12,7 @@ _COLUMNS = ("panel", "series", "x", "y", "low", "high", "value", "text")
 
 def values(figure: go.Figure) -> pd.DataFrame:
     """One row per mark: `panel` (its title), `series` (name of its trace), `x`, `y`, `low` and `high`
-    (of its error bar), `value` (of a heatmap), `text`.
+    (of its error bar), `value` (of a heatmap, or of the colour of its mark), `text`.
 
     x and y have the name of their axis, where the figure has one name for it. Guides and bands,
     which show nothing under the mouse, are left out, and so are columns that are empty everywhere.
@@ -35,7 +35,7 @@ def values(figure: go.Figure) -> pd.DataFrame:
 
 def _of_trace(trace: go.Figure) -> pd.DataFrame:
     x, y = _listed(trace.x), _listed(trace.y)
-    value = None
+    value = _shades(trace)
     if trace.type == "heatmap":
         z = np.asarray(trace.z)
         value = z.ravel().tolist()
@@ -51,6 +51,12 @@ def _of_trace(trace: go.Figure) -> pd.DataFrame:
         {"series": [_plain(trace.name)] * n, "text": [_plain(text) for text in texts]}
         | {name: pd.Series(held or [None] * n, dtype=object) for name, held in columns.items()}
     )
+
+
+def _shades(trace: go.Figure) -> list:
+    """The numbers that the marks show on a scale of colours; empty without one."""
+    shades = _listed(getattr(getattr(trace, "marker", None), "color", None))
+    return [] if any(isinstance(shade, str) for shade in shades) else shades
 
 
 def _error_bar(trace: go.Figure, x: list, y: list) -> tuple[list, list]:

@@ -5,11 +5,12 @@ left neighbour?) and confirmed by the correlation of two small grey pictures. A 
 copy is not found.
 """
 
-import io
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
+
+from bnn_core.images.rendering import open_thumbnail
 
 #: Sides of the hashed and of the compared picture, most different bits, least correlation.
 _HASHED, _COMPARED = (9, 8), 24
@@ -33,7 +34,7 @@ def near_duplicates(pictures: Iterable[bytes | None]) -> np.ndarray:
     hashes, small, known = [], [], []
     for number, data in enumerate(pictures):
         if data is not None:
-            picture = Image.open(io.BytesIO(data)).convert("L")
+            picture = open_thumbnail(data).convert("L")
             tiny = picture.resize((_COMPARED, _COMPARED), Image.Resampling.BOX)
             hashes.append(difference_hash(picture))
             small.append(np.asarray(tiny, dtype=np.float32).ravel())

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from bnn_core.base.array_files import write_arrays
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path
 from bnn_core.base.machine import processors
 from bnn_core.images.channels import flat_channels, grey_as_colour
 from bnn_core.images.contrast import (
@@ -212,15 +212,14 @@ def read_plate_images(path: Path, numbers: list[int], fields: Iterator[Field | s
     lost = {str(i): r for i, r in zip(numbers, results, strict=True) if isinstance(r, str)}
     quality = quality_columns([r.quality for _, r in good]) if good else pd.DataFrame()
     pictures = [r.thumbnail for _, r in good]
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            rows=np.array([i for i, _ in good], dtype=np.int64),
-            images=np.stack([r.small for _, r in good]) if good else np.empty(0, np.uint8),
-            hashes=np.array([r.digest for _, r in good], dtype="U16"),
-            quality=quality.to_numpy(np.float64),
-            quality_names=np.array(list(quality), dtype="U40"),
-            thumbnails=np.frombuffer(b"".join(pictures), dtype=np.uint8),
-            thumbnail_sizes=np.array([len(p) for p in pictures], dtype=np.int64),
-            lost=np.array(json.dumps(lost)),
-        )
+    write_arrays(
+        path,
+        rows=np.array([i for i, _ in good], dtype=np.int64),
+        images=np.stack([r.small for _, r in good]) if good else np.empty(0, np.uint8),
+        hashes=np.array([r.digest for _, r in good], dtype="U16"),
+        quality=quality.to_numpy(np.float64),
+        quality_names=np.array(list(quality), dtype="U40"),
+        thumbnails=np.frombuffer(b"".join(pictures), dtype=np.uint8),
+        thumbnail_sizes=np.array([len(p) for p in pictures], dtype=np.int64),
+        lost=np.array(json.dumps(lost)),
+    )

@@ -7,17 +7,20 @@ whatever limits the caller gives; fixed per plate and channel when phenotypes ar
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
 
-from bnn_core.base.errors import InputError
+from bnn_core.base.errors import InputError, decoding
+from bnn_core.base.limits import LONGEST_SIDE, MOST_DRAWN_PIXELS
 from bnn_core.images.contrast import HIGH_PERCENTILE, LOW_PERCENTILE, area_resize, stretch
 
 PALETTES = ("set", "colour-blind")
 PICTURE_FORMATS = {"webp": "image/webp", "png": "image/png"}
-THUMBNAIL_SIDE = 96
+THUMBNAIL_SIDE, LARGEST_THUMBNAIL = 96, 2048
+#: Rows of an image that are drawn together.
+_STRIP = 256
 GREY = "#ffffff"
 
 _STAINS = {
@@ -100,7 +103,8 @@ def render(
     white points; None takes those of this whole image (never judge a phenotype by that).
     shown: indices of the channels switched on, all by default; one alone is drawn in grey.
     crop: left, top, right, bottom as shares in [0, 1]. long_side: pixels of the longer side; larger
-    images are averaged down, smaller ones (a zoomed crop) enlarged by a whole factor, unsmoothed.
+    images are averaged down, smaller ones (a zoomed crop) enlarged by a whole factor, unsmoothed;
+    None: every pixel, up to LONGEST_SIDE.
     Raises InputError for an empty crop, an unknown channel, format or size.
     """
     channels, height, width = image.shape
@@ -113,12 +117,41 @@ def render(
         )
     limits = image_limits(image) if limits is None else np.asarray(limits, dtype=np.float64)
     top, bottom, left, right = _crop_box(crop, height, width)
-    part = stretch(image[shown, top:bottom, left:right], limits[shown])
-    if long_side is not None:
-        part = _resize(part, long_side)
-    return encode(
-        composite(part, [GREY] if len(shown) == 1 else [colours[c] for c in shown]), image_format
-    )
+    seen = slice(None) if shown == list(range(channels)) else shown  # a slice copies nothing
+    strips = _strips(image[seen, top:bottom, left:right], limits[shown], long_side)
+    mixed = [GREY] if len(shown) == 1 else [colours[c] for c in shown]
+    if long_side is None:
+        return encode(np.concatenate([composite(s, mixed) for s in strips]), image_format)
+    unit = _resize(np.concatenate(list(strips), axis=1), long_side)
+    return encode(composite(unit, mixed), image_format)
+
+
+def _strips(image: np.ndarray, limits: np.ndarray, long_side: int | None) -> Iterator[np.ndarray]:
+    """An image (C, H, W), `stretch`ed, some rows at a time; one too large for a picture, or much
+    larger than `long_side`, averaged over whole blocks of pixels (fewer than a block at the right
+    and lower border are left out)."""
+    longest, factor = max(image.shape[1:]), 1
+    if long_side is None:
+        factor = -(-longest // LONGEST_SIDE)
+    elif image.size > MOST_DRAWN_PIXELS:
+        factor = max(1, longest // (2 * long_side))
+    height, width = (max(1, side // factor) for side in image.shape[1:])
+    image = image[:, : height * factor, : width * factor]
+    rows = max(1, _STRIP // factor)
+    for top in range(0, height, rows):
+        strip = stretch(image[:, top * factor : (top + rows) * factor], limits)
+        yield strip if factor == 1 else area_resize(strip, (min(rows, height - top), width))
+
+
+def open_thumbnail(data: bytes) -> Image.Image:
+    """A study's thumbnail, decoded. InputError for other formats and large ones: a study of somebody
+    else may hold anything."""
+    with decoding("the thumbnail", "make the study again"):
+        picture = Image.open(io.BytesIO(data), formats=("WEBP", "PNG"))
+        if max(picture.size) > LARGEST_THUMBNAIL:
+            raise InputError(f"the thumbnail has {picture.width} x {picture.height} pixels")
+        picture.load()
+        return picture
 
 
 def thumbnail(unit: np.ndarray, colours: Sequence[str], long_side: int = THUMBNAIL_SIDE) -> bytes:
@@ -157,8 +190,10 @@ def _crop_box(
 
 
 def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
-    if not 1 <= long_side <= 8192:
-        raise InputError(f"a picture of {long_side} pixels was requested; choose 1 to 8192 pixels")
+    if not 1 <= long_side <= LONGEST_SIDE:
+        raise InputError(
+            f"a picture of {long_side} pixels was requested; choose 1 to {LONGEST_SIDE} pixels"
+        )
     height, width = unit.shape[1:]
     scale = long_side / max(height, width)
     if scale >= 2:

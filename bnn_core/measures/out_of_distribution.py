@@ -33,6 +33,12 @@ SUBSETS = {
     "lower case": "lower-case letters",
 }
 KNOWN_SHARE = 0.95
+#: Kinds of damage (`images/faults.py`) in words; the others are words already.
+DAMAGE_WORDS = {
+    "blur": "out of focus",
+    "saturate": "overexposed",
+    "wrong-channel": "channels swapped",
+}
 
 
 def groups(table: pd.DataFrame) -> np.ndarray:
@@ -59,7 +65,8 @@ def kinds(table: pd.DataFrame) -> np.ndarray:
     else "no label"."""
     kind = table["label"].astype(object)
     if "corruption" in table:
-        kind = table["corruption"].astype(object).where(table["corruption"].notna(), kind)
+        damage = table["corruption"].astype(object)
+        kind = damage.replace(DAMAGE_WORDS).where(damage.notna(), kind)
     if "source" in table:
         kind = kind.where(kind.notna(), table["source"].astype(object))
     return kind.where(kind.notna(), "no label").astype(str).to_numpy(dtype=object)

@@ -59,7 +59,8 @@ def mscnn_sampler(
     """Logits (T, n, C) of T networks as a function of images (n, channels, rows, columns).
 
     weights: name -> (T, *shape), of all parameters and of BatchNorm's statistics. `otherwise`
-    computes the same of images for which the kernel does not pay: large ones, or only a few.
+    computes the same of images for which the kernel does not pay: large ones, or only a few for several
+    networks. (It rounds otherwise, which shows in the softmax of one network, not in their mean.)
     """
     packed = _pack(body, weights)
     classes = weights["head.bias"].shape[1]
@@ -68,7 +69,7 @@ def mscnn_sampler(
     def logits(images: Tensor) -> Tensor:
         rows, columns = images.shape[2:]
         size = 2 * 16 * (rows + 4) * (columns + 4) * LANES * 4
-        if size > MOST_BYTES or 2 * len(images) < LANES:
+        if size > MOST_BYTES or (2 * len(images) < LANES and len(packed.weights) > 1):
             return otherwise(images)
         inputs = [images.float()]
         while len(inputs) < len(widths):

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
+from bnn_core.base.array_files import write_arrays
 from bnn_core.base.errors import RESTORE, InputError
-from bnn_core.base.files import atomic_path
 from bnn_core.base.reading import demand_array, read_arrays
 from bnn_core.networks.distance import TrainingCloud, training_cloud
 from bnn_core.networks.prediction import Embedded
@@ -110,8 +110,7 @@ def save_training_images(folder: Path, kept: TrainingImages) -> None:
     if kept.textures is not None:
         arrays |= {_TEXTURE + name: part for name, part in kept.textures.cloud._asdict().items()}
         arrays[_TEXTURE + "factor"] = kept.textures.factor
-    with atomic_path(folder / NOVELTY_FILE) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+    write_arrays(folder / NOVELTY_FILE, **arrays)
 
 
 def read_training_images(folder: Path) -> TrainingImages | None:

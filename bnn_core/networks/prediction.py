@@ -32,6 +32,9 @@ from bnn_core.networks.precision import autocast
 SMALLEST = 2.0**-25
 #: Images of one batch on a GPU; more make it no faster.
 LARGEST_BATCH = 16_384
+#: Batches of torch are filled to a multiple of so many images: the products of others are rounded
+#: otherwise, and an image would get other numbers among other images.
+BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,9 @@ def fastest_sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
     """
     body, weights = networks.body, networks.weights
     if set(weights) == {"head.weight", "head.bias"}:
-        return partial(_last_layers, networks)
+        return partial(_in_blocks, partial(_last_layers, networks))
     if isinstance(body, MLP) and set(weights) == {name for name, _ in body.named_parameters()}:
-        return partial(_perceptrons, networks)
+        return partial(_in_blocks, partial(_perceptrons, networks))
     if _has_kernel(body):
         weights = weights | _shared(networks)
         if isinstance(body, MultiScaleCNN):
@@ -191,6 +194,17 @@ def fastest_sampler(networks: Networks) -> Callable[[Tensor], Tensor]:
 def one_by_one(networks: Networks, images: Tensor) -> Tensor:
     """Logits (T, n, C): each network applied to all images by itself, for any body."""
     return torch.stack([functional_call(networks.body, weights, (images,)) for weights in networks])
+
+
+def whole_blocks(images: Tensor) -> Tensor:
+    """The images, and the last one again until they fill blocks of BLOCK."""
+    more = images[-1:].expand(-len(images) % BLOCK, *images.shape[1:])
+    return torch.cat([images, more]) if len(more) else images
+
+
+def _in_blocks(logits: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Logits (T, n, C) of images that torch gets in whole blocks."""
+    return logits(whole_blocks(images))[:, : len(images)]
 
 
 def _last_layers(networks: Networks, images: Tensor) -> Tensor:
@@ -275,10 +289,11 @@ def embed(
     for start in range(0, len(rows), size):
         with torch.inference_mode():
             batch = prepare(on_device(images[rows[start : start + size]], device))
+            n, batch = len(batch), whole_blocks(batch)
             textures = [batch.new_empty(len(batch), 0)]
             features = body.features(batch, partial(_keep_texture, textures)).float()
             parts = features, body.head(features), torch.cat(textures, dim=1)
-        yield Embedded(*(part.float().cpu().numpy() for part in parts))
+        yield Embedded(*(part[:n].float().cpu().numpy() for part in parts))
 
 
 def _keep_texture(textures: list[Tensor], maps: Tensor) -> None:

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from bnn_core.base.array_files import write_array
 from bnn_core.base.errors import InputError, decoding
-from bnn_core.base.files import atomic_path, write_json
+from bnn_core.base.files import write_bytes, write_json
 from bnn_core.networks import noise
 from bnn_core.networks.batchnorm import settle_batchnorm
 from bnn_core.networks.building import demand_same_config, network_input, new_network
@@ -83,9 +84,8 @@ def train(
 
     Leaves `weights.safetensors`, `config.json`, `history.csv` (per epoch: nll, kl, accuracy on the
     training batches; validation_nll and validation_accuracy at the posterior mean) and `margins.npy`
-    ((N,) float32, the mean `label_margin` of each image over the first half of the epochs, nan for
-    validation images) in `folder`. The margins are the area under the margin of Pleiss et al. (2020)
-    up to the middle of training, before wrong labels are learnt by heart.
+    ((N,) float32, the mean `label_margin` of each image over the epochs, nan for validation images)
+    in `folder`. The margins are the area under the margin of Pleiss et al. (2020).
     `sigma` in config.json has the median sigma of each Bayesian layer before and after. A sampler
     also leaves `snapshots.safetensors`.
     On a CPU an interrupted and resumed run gives bit for bit the network of an uninterrupted one
@@ -225,8 +225,7 @@ class Training:
                     f"training diverged: the loss is not finite in epoch {self.epoch + 1}, step "
                     f"{failed}; try a --learning-rate below {self.config.learning_rate:g}"
                 )
-            if self.epoch < self._margin_epochs:
-                self.margins[self.order] += self.step.margins.cpu()
+            self.margins[self.order] += self.step.margins.cpu()
             self.epoch += 1
             n = len(self.rows)
             row = {"nll": sums["nll"] / n, "kl": sums["kl"] / n, "accuracy": sums["right"] / n}
@@ -276,8 +275,7 @@ class Training:
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        with atomic_path(self.checkpoint) as temporary:
-            temporary.write_bytes(buffer.getbuffer())
+        write_bytes(self.checkpoint, buffer.getbuffer())
 
     def finish(self) -> None:
         """Settle BatchNorm and write the network, its settings and its history."""
@@ -286,10 +284,10 @@ class Training:
         self.step.release()
         if self.config.bayesian or self.config.dropout or self.config.swa:
             self._settle(_SETTLING)
-        with atomic_path(self.folder / "history.csv") as temporary:
-            pd.DataFrame(self.history).to_csv(temporary, index=False)
-        with atomic_path(self.folder / MARGINS) as temporary, open(temporary, "wb") as file:
-            np.save(file, self.mean_margins())
+        write_bytes(
+            self.folder / "history.csv", pd.DataFrame(self.history).to_csv(index=False).encode()
+        )
+        write_array(self.folder / MARGINS, self.mean_margins())
         write_json(
             self.folder / "config.json",
             settings_of(self.config)
@@ -307,22 +305,15 @@ class Training:
         if self.snapshots:
             names = self.snapshots[0]
             stacked = {name: torch.stack([s[name] for s in self.snapshots]) for name in names}
-            with atomic_path(self.folder / SNAPSHOTS) as temporary:
-                temporary.write_bytes(save(stacked))
-        with atomic_path(self.weights) as temporary:
-            # As bytes: a full disk is then an OSError, which names the file.
-            temporary.write_bytes(
-                save({k: v.cpu().clone() for k, v in self.network.state_dict().items()})
-            )
+            write_bytes(self.folder / SNAPSHOTS, save(stacked))
+        # As bytes: a full disk is then an OSError, which names the file.
+        weights = {k: v.cpu().clone() for k, v in self.network.state_dict().items()}
+        write_bytes(self.weights, save(weights))
         self.checkpoint.unlink(missing_ok=True)
 
-    @property
-    def _margin_epochs(self) -> int:
-        return max(1, self.config.epochs // 2)
-
     def mean_margins(self) -> np.ndarray:
-        """(N,) float32 mean margins over the first half of the epochs, nan for validation images."""
-        margins = (self.margins / self._margin_epochs).numpy()
+        """(N,) float32 mean margins over the epochs, nan for validation images."""
+        margins = (self.margins / max(1, self.epoch)).numpy()
         margins[self.validation] = np.nan
         return margins
 

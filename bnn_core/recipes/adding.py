@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pandas as pd
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import read_json, unwritable
+from bnn_core.base.files import folder_bytes, read_json, unwritable
 from bnn_core.base.limits import LONGEST_NAME
 from bnn_core.base.wording import count
 from bnn_core.datasets.emnist import open_any
@@ -320,13 +321,16 @@ def _kept_samples(study: Study, more: int, most: int) -> tuple[list[str], list[s
 
 
 def _copy_rest(study: Study, making: Path) -> None:
-    """All files of the study but those with a row per image. Raises InputError on a full disk."""
+    """All files of the study but those with a row per image. On a full disk an InputError, and no
+    working folder."""
     if (making / ADDING / "copied").is_file():
         return
     try:
         _copy_files(study, making)
     except OSError as error:
-        raise unwritable(error, making, "choose another folder") from error
+        shutil.rmtree(making, ignore_errors=True)  # it holds nothing else yet
+        size = partial(folder_bytes, study.path)
+        raise unwritable(error, making, "choose another folder", size=size) from error
 
 
 def _copy_files(study: Study, making: Path) -> None:

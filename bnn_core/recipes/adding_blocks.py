@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from bnn_core.base.files import atomic_path
+from bnn_core.base.array_files import write_array, write_arrays
 from bnn_core.base.reading import demand_array, read_array, read_arrays, read_parquet
 from bnn_core.base.scores import NOVELTY
 from bnn_core.measures.uncertainty import Moments
@@ -73,9 +73,12 @@ def network_sets(study: Study, folds: Sequence[Path], making: Path) -> list[Netw
 def which_networks(study: Study, hashes: Sequence[str], deployed: bool) -> np.ndarray:
     """(n,) what predicts images with these content hashes: a fold's number, ALL_FOLDS or DEPLOYED.
 
-    An image of the study itself is predicted as in the study: by the fold that did not train on it.
+    An image of the study itself is predicted as in the study: by the fold that did not train on it. One
+    that was added before is as new as any.
     """
-    fold_of = study.images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
+    own = study.images
+    own = own[own["source"].isna()] if "source" in own else own
+    fold_of = own.drop_duplicates("content_hash").set_index("content_hash")["fold"]
     default = DEPLOYED if deployed else ALL_FOLDS
     return np.array([fold_of.get(h, default) if h else default for h in hashes], dtype=np.int64)
 
@@ -85,7 +88,7 @@ def keep_rows(
 ) -> None:
     """Keep a block's rows of images.parquet (all but `fold`) and its thumbnails; rows come last."""
     packed = [data or b"" for data in thumbnails]
-    save_arrays(
+    write_arrays(
         block_file(making, "thumbnails", block),
         packed=np.frombuffer(b"".join(packed), np.uint8),
         lengths=np.array([len(data) for data in packed], np.int64),
@@ -212,9 +215,8 @@ def _predict_part(
         more |= {name: part for name, part in parts_of.items() if name in wanted}
     if samples is not None:
         path = _samples_file(making, block, method, networks)
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, samples)
-    save_arrays(
+        write_array(path, samples)
+    write_arrays(
         _result_file(making, block, method, networks),
         rows=rows,
         mean_p=moments.mean_p,
@@ -283,12 +285,6 @@ def embedding_method(study: Study) -> str:
 def block_file(making: Path, kind: str, block: Block, ending: str = "npz") -> Path:
     """Where something of a block is kept in the working folder."""
     return making / ADDING / f"{kind}-{block.key}.{ending}"
-
-
-def save_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """One .npz file, written whole or not at all."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
 
 
 def _rows_file(making: Path, block: Block) -> Path:

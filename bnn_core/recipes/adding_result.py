@@ -10,6 +10,7 @@ import pandas as pd
 
 from bnn_core.base.array_files import ArrayWriter
 from bnn_core.base.files import atomic_path
+from bnn_core.base.reading import read_array
 from bnn_core.base.scores import NOVELTY
 from bnn_core.base.wording import be, count
 from bnn_core.measures.levels import known_images
@@ -28,6 +29,7 @@ from bnn_core.recipes.adding_blocks import (
     embedding_method,
     which_networks,
 )
+from bnn_core.recipes.image_map import MAP_FILE, write_map
 from bnn_core.study.folder import Study
 from bnn_core.study.writing import finish_study
 
@@ -87,13 +89,17 @@ def finish_addition(
         method: _summary(study, making, blocks, sets, method, added, moments[method])
         for method in study.methods
     }
+    embedding, method = None, embedding_method(study)
     if study.embedding is not None:
         _write_array(
             making / "embedding.npy",
             study.embedding,
-            (block_mean(making, b, embedding_method(study), sets, "embedding") for b in blocks),
+            (block_mean(making, b, method, sets, "embedding") for b in blocks),
             len(added),
         )
+        embedding = read_array(making / "embedding.npy")
+    if (study.path / MAP_FILE).is_file():
+        write_map(making, images, study.classes, summaries[method], embedding)
     notes = [
         *study.meta.get("notes", []),
         *keys.get("notes", []),

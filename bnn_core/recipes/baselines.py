@@ -4,7 +4,6 @@ They are computed when the study is made, from the pixels that the networks see 
 and kept in its folder under `derived/`. A study without them gets them from its thumbnails.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import read_json, write_json
 from bnn_core.base.wording import listed, percent
+from bnn_core.images.rendering import open_thumbnail
 from bnn_core.images.statistics import intensity_statistics
 from bnn_core.measures.baselines import Shortcut, predict_in_folds
 from bnn_core.measures.levels import level_metrics
@@ -213,9 +213,9 @@ def _thumbnails(study: Study) -> np.ndarray:
     out = np.zeros((len(study.images), 3, _SIDE, _SIDE), np.uint8)
     for row in range(len(out)):
         if data := study.thumbnail(row):
-            with Image.open(io.BytesIO(data)) as picture:
-                small = picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
-                out[row] = np.asarray(small).transpose(2, 0, 1)
+            picture = open_thumbnail(data).convert("RGB")
+            small = picture.resize((_SIDE, _SIDE), Image.Resampling.BOX)
+            out[row] = np.asarray(small).transpose(2, 0, 1)
     return out
 
 

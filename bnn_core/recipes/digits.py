@@ -24,7 +24,7 @@ from bnn_core.networks.procedures import method_record, networks_of, training_or
 from bnn_core.networks.settings import TrainConfig, settings_of
 from bnn_core.networks.training import TrainingSet
 from bnn_core.recipes.fold import read_result, run_method
-from bnn_core.recipes.method_choice import MethodChoice
+from bnn_core.recipes.method_choice import MethodChoice, with_precision
 from bnn_core.recipes.rivals import with_rivals
 from bnn_core.study.folder import content_hashes, write_table
 from bnn_core.study.working_folder import making_of
@@ -108,6 +108,7 @@ def make_digit_study(
 
     `pool` networks on the first `pool_images` test images make figure 6 (0: leave it out).
     """
+    choice = with_precision(choice, out, restart)
     settings = dict(settings or {}) | {
         "num_samples": choice.num_samples,
         "sample_seed": choice.sample_seed,

@@ -49,7 +49,7 @@ class FoldResult:
     rows: (M,) row numbers in the study. moments: of M images. samples: (M, T, C) float16 or None.
     embedding: (M, D) float16. novelty: score -> (M,), see `networks.novelty`; folds of older versions
     have fewer or none. training_rows, margins: (K,) rows that the fold trained on and
-    their mean margins in the first half of training; None where they are unknown. After `assemble`
+    their mean margins in training; None where they are unknown. After `assemble`
     margins are (N,), one per row of the study. used: (M,) networks that an image needed, None where
     all had the same number.
     """
@@ -92,7 +92,8 @@ def run_method(
     train_method(folder, config, training, device, quiet)
     ready = partial(network_input, intensity=config.intensity)
     # Everything is written as it is computed: memory does not grow with the number of images.
-    with atomic_path(folder / "prediction.npz") as temporary, _Parts(folder, len(images)) as parts:
+    parts = _Parts(folder, len(images))
+    with atomic_path(folder / "prediction.npz", parts.size) as temporary, parts:
         with (
             timed(folder, "prediction"),
             tqdm(
@@ -185,6 +186,10 @@ class _Parts:
                 path, shape = self.folder / f"{name}.npy", (self.count, *array.shape[1:])
                 self.writers[name] = ArrayWriter(path, shape, array.dtype)
             self.writers[name].append(array)
+
+    def size(self) -> int:
+        """Bytes of all arrays that were begun."""
+        return sum(prod(w.shape) * w.dtype.itemsize for w in self.writers.values())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays, complete, as memory maps."""

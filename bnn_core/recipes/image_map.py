@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bnn_core.base.array_files import write_array
 from bnn_core.base.errors import InputError
 from bnn_core.base.reading import read_array
 from bnn_core.measures.layout import layout, log_ratios
@@ -41,8 +42,8 @@ def write_map(
 
     summary: of the method that made the embedding (N, D), with its mean softmax.
     """
-    (folder / MAP_FILE).parent.mkdir(parents=True, exist_ok=True)
-    np.save(folder / MAP_FILE, _positions(images, _mean_softmax(summary, classes), embedding))
+    positions = _positions(images, _mean_softmax(summary, classes), embedding)
+    write_array(folder / MAP_FILE, positions)
 
 
 def study_map(study: Study) -> np.ndarray:

@@ -31,7 +31,15 @@ from filelock import FileLock, Timeout
 
 import bnn_core
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import TakenError, alone, read_json, write_json
+from bnn_core.base.files import (
+    TakenError,
+    alone,
+    copy_folder,
+    read_json,
+    unwritable,
+    write_bytes,
+    write_json,
+)
 from bnn_core.base.roots import CACHE, JOBS_FOLDER, demand_training
 from bnn_core.base.schema import Rule, problem_of
 
@@ -46,6 +54,7 @@ _POLL_SECONDS, _RUNNER_SECONDS = 0.2, 20.0
 #: A cancelled command that has not ended after this time is killed. Studies survive that.
 _KILL_SECONDS = 15.0
 _TAIL_BYTES = 8192
+_ELSEWHERE = "choose another folder of studies (--cache)"
 #: A line of tqdm: what is done, percent, then numbers.
 _BAR = re.compile(r"(.*?):? *(\d+)%\|.*?\| *(.*)")
 _NUMBERS = re.compile(r"(\S+)/(\S+) \[[^<]*<([\d:]+|\?)")
@@ -102,23 +111,35 @@ def submit(root: Path, words: Sequence[str], study: str, given: Sequence[Path] =
     if any(job.study == study and job.state not in FINAL for job in list_jobs(root)):
         raise InputError(f"a job that makes the study {study} is already in the queue")
     try:
-        jobs.mkdir(parents=True, exist_ok=True)
-        number = max((int(path.name) for path in _folders(root)), default=0)
-        while True:
-            number += 1
-            with suppress(FileExistsError):
-                (folder := jobs / f"{number:06d}").mkdir()
-                break
+        folder = _new_folder(jobs)
+    except OSError as error:
+        raise unwritable(error, jobs, _ELSEWHERE) from error
+    try:
         for path in given:
             job["words"] = [_kept(word, path, folder / GIVEN) for word in job["words"]]
-            copy = shutil.copytree if path.is_dir() else shutil.copy
-            (folder / GIVEN).mkdir(exist_ok=True)
-            copy(path, folder / GIVEN / path.name)
-    except OSError as error:
-        raise InputError(f"cannot write {jobs}: {error.strerror or error}") from error
-    write_json(folder / JOB, job)
+            if path.is_dir():
+                copy_folder(path, folder / GIVEN / path.name, _ELSEWHERE)
+            else:
+                write_bytes(folder / GIVEN / path.name, path.read_bytes())
+        write_json(folder / JOB, job)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)  # nobody would delete what was copied
+        if isinstance(error, OSError):
+            raise unwritable(error, jobs, _ELSEWHERE) from error
+        raise
     resume(root)
     return folder
+
+
+def _new_folder(jobs: Path) -> Path:
+    """The folder of a new job, numbered after the last one."""
+    jobs.mkdir(parents=True, exist_ok=True)
+    number = max((int(path.name) for path in _folders(jobs.parent)), default=0)
+    while True:
+        number += 1
+        with suppress(FileExistsError):
+            (folder := jobs / f"{number:06d}").mkdir()
+            return folder
 
 
 def _kept(word: str, given: Path, folder: Path) -> str:

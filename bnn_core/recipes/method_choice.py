@@ -1,23 +1,35 @@
 """Which methods a study trains and with which settings: a preset, and changes to it."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import NamedTuple
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, NotRequired, TypedDict
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import read_json
 from bnn_core.base.methods import METHODS
 from bnn_core.base.wording import did_you_mean
 from bnn_core.networks.adaptive import AUTO
 from bnn_core.networks.device import usable_device
 from bnn_core.networks.precision import usable_precision
 from bnn_core.networks.procedures import training_order
+from bnn_core.networks.saved import Settings
 from bnn_core.networks.settings import TrainConfig
+from bnn_core.study.working_folder import begun_settings
 
 #: Name of a preset -> method -> its settings.
 Presets = Mapping[str, Mapping[str, TrainConfig]]
 #: Name -> field of the settings that a method can be trained with.
 TRAIN_SETTINGS = {f.name: f for f in fields(TrainConfig) if f.name != "bayesian"}
 _TYPES = {"int": int, "float": float, "str": str}
+
+
+class _Begun(TypedDict):
+    """settings.json of an unfinished study."""
+
+    configs: NotRequired[dict[str, Settings]]
 
 
 class Change(NamedTuple):
@@ -96,11 +108,35 @@ def choose_methods(
     training_order(configs)  # refuses what cannot be trained, before any image is read
     crops = {method: known[method].crop for method in names}
     device = usable_device(device)
-    configs = {  # decided once, so that it is recorded and all folds agree
-        method: replace(config, precision=usable_precision(config.precision, device))
-        for method, config in configs.items()
-    }
     return MethodChoice(configs, preset, crops, num_samples, sample_seed, device)
+
+
+def with_precision(choice: MethodChoice, out: Path, restart: bool = False) -> MethodChoice:
+    """The choice with each "auto" of --precision decided, so that it is recorded and all folds agree.
+
+    An unfinished study at `out` continues as it began, even on another kind of processor; then one
+    line on stderr says so.
+    """
+    begun = begun_settings(out)
+    before = read_json(begun, _Begun).get("configs", {}) if begun.is_file() and not restart else {}
+    configs = {}
+    for method, config in choice.configs.items():
+        precision = here = usable_precision(config.precision, choice.device)
+        if config.precision == "auto":
+            precision = before.get(method, {}).get("precision", here)
+        if precision != here:
+            _tell_precision(begun.parent, precision)
+        configs[method] = replace(config, precision=precision)
+    return replace(choice, configs=configs)
+
+
+@cache
+def _tell_precision(making: Path, precision: str) -> None:
+    if precision == "bfloat16":
+        how = ", which this machine does not have: what is left is trained in float32"
+    else:
+        how = " and continues in it; --restart trains from the beginning in bfloat16"
+    print(f"{making} was started in {precision}{how}", file=sys.stderr)
 
 
 def changes_of(settings: Mapping[str, object]) -> list[Change]:

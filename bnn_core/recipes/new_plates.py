@@ -11,7 +11,7 @@ import pandas as pd
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError, decoding
-from bnn_core.base.files import atomic_path, read_json
+from bnn_core.base.files import copy_folder, read_json, write_bytes
 from bnn_core.base.reading import read_parquet
 from bnn_core.base.roots import goes_with_a_job
 from bnn_core.base.wording import count, listed
@@ -91,9 +91,8 @@ def predict_plates(
 
         def finish(making: Path) -> dict[str, Any]:
             if plates is not None and goes_with_a_job(plates.root):
-                shutil.copytree(
-                    plates.root, making / PICTURES / _upload(plates.root, name), dirs_exist_ok=True
-                )
+                pictures = making / PICTURES / _upload(plates.root, name)
+                copy_folder(plates.root, pictures, "choose another folder")
             return _keys(study, making, blocks, name, {"plates": keys, "stamps": stamps}, anchor)
 
         blocks = (
@@ -199,9 +198,10 @@ def _with_channels(study: Study, plates: PlateTable) -> PlateTable:
         return replace(plates, channels=list(wanted))
     ours = {name.casefold(): name for name in plates.channels or []}
     if len(ours) != len(wanted) or not all(name.casefold() in ours for name in wanted):
+        same = ",".join(f"{a}={b}" for a, b in zip(wanted, plates.channels or [], strict=False))
         raise InputError(
             f"the channels are {', '.join(plates.channels or [])}, those of study {study.name} "
-            f"{', '.join(wanted)}: rename the columns of files, or choose them with --channels"
+            f"{', '.join(wanted)}: say which is which with --channels, such as {same}"
         )
     columns = {f"path_{ours[name.casefold()]}": f"path_{name}" for name in wanted}
     return replace(plates, table=plates.table.rename(columns=columns), channels=list(wanted))
@@ -316,6 +316,8 @@ def _keys(
     lost = [entry for one in about for entry in one["quarantine"]]
     images = sum(map(len, blocks)) - len(lost)
     if blocks and not images:
+        if not (making / "deploy").is_dir():  # there is nothing to continue with
+            shutil.rmtree(making)
         raise InputError(
             f"no image can be used ({len(lost):,} were read), the first: {lost[0]['reason']}"
         )
@@ -386,5 +388,4 @@ def _append(making: Path, about: Sequence[About], lost: Sequence[Lost]) -> None:
         with decoding(path, START_AGAIN):
             table = pd.read_csv(path) if path.is_file() else pd.DataFrame()
         both = pd.concat([table, pd.DataFrame(lost)]).drop_duplicates()
-        with atomic_path(path) as temporary:
-            both.to_csv(temporary, index=False)
+        write_bytes(path, both.to_csv(index=False).encode())

@@ -6,6 +6,7 @@ the study's full scale; or, if asked, so that the untreated images are as bright
 that it had in training, however many of its fields come again.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -266,8 +267,10 @@ class PlateBlock:
         """The fields of the plate; their pixels go to disk, one place per field of `good`."""
         size = (len(self.scaling.channels), *self._small(shape))
         fields: list[Field | str] = []
-        with atomic_path(block_file(making, "pixels", self, "npy")) as temporary:
-            writer = ArrayWriter(temporary, (len(good), *size), np.uint8)
+        shape = (len(good), *size)
+        path = block_file(making, "pixels", self, "npy")
+        with atomic_path(path, lambda: math.prod(shape)) as temporary:
+            writer = ArrayWriter(temporary, shape, np.uint8)
             for field in read_fields(
                 [self.job.files[i] for i in good],
                 level,

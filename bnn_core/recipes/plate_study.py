@@ -17,7 +17,7 @@ from bnn_core.datasets.preparation import ImageOptions
 from bnn_core.datasets.sources import PlateSource
 from bnn_core.images.faults import read_corruptions
 from bnn_core.recipes.division import Division, RunOptions
-from bnn_core.recipes.method_choice import MethodChoice
+from bnn_core.recipes.method_choice import MethodChoice, with_precision
 from bnn_core.recipes.plate import assemble_study, plan_plate_study, planned_warnings
 from bnn_core.recipes.plate_folds import run_folds
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
@@ -160,6 +160,7 @@ def make_plate_study(
             if value not in (None, [], ())
         }
         demand_same(out, {"kind": kind, "asked": wanted}, running.restart)
+        choice = with_precision(choice, out, running.restart)
         source = read()
         smaller = min(source.images.shape[2:])
         if smaller != size:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import write_bytes
 from bnn_core.base.methods import by_precedence
 from bnn_core.base.scores import SCORES, TRAINING_MARGIN
 from bnn_core.base.spreadsheets import neutralise
@@ -141,8 +141,7 @@ def export_flagged(
 
 def write_exported(table: pd.DataFrame, out: Path, format: str) -> None:
     """Write a table in one of TABLE_FORMATS, whole or not at all."""
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(table_bytes(table, format))
+    write_bytes(out, table_bytes(table, format))
 
 
 def table_bytes(table: pd.DataFrame, format: str) -> bytes:

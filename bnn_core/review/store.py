@@ -5,8 +5,10 @@ thread, and a file that is moved while the app runs must not collect reviews uns
 about a millisecond.
 """
 
+import errno
 import os
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,12 +17,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.files import unwritable
 from bnn_core.base.timing import parsed_time
 
 LOG_SCHEMA = 1
 #: "bnnr" in the file's header marks a review log among SQLite files.
 APPLICATION = 0x626E6E72
 BUSY_SECONDS = 15.0
+#: Bytes of the smallest piece of memory that SQLite shares between processes, as a file.
+_SHARED_BYTES = 32 << 10
 
 #: One action is one press of a button; its events are one row per image. Triggers prevent changes
 #: and deletions: undo and redo are actions that point to another one.
@@ -275,6 +280,13 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
+def _is_full(path: Path) -> bool:
+    """Whether there is no room for the memory that connections share, of which SQLite says less."""
+    with suppress(OSError):
+        return shutil.disk_usage(path.parent).free < _SHARED_BYTES
+    return False
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn errors of SQLite and the system into one line with the remedy."""
@@ -288,8 +300,9 @@ def _explained(path: Path) -> Iterator[None]:
             raise
         if "locked" in text or "busy" in text:
             advice = f"is locked by another program ({text}); nothing was written, try again"
-        elif "full" in text:
-            advice = f"cannot be written ({text}); free some space, then repeat the action"
+        elif "full" in text or ("I/O" in text and _is_full(path)):
+            full = OSError(errno.ENOSPC, text)
+            raise unwritable(full, path, "choose another folder (--cache or BNN_CACHE)") from error
         elif "readonly" in text or "unable to open" in text:
             advice = (
                 f"cannot be opened or written ({text}); make folder and file writable or "

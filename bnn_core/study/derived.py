@@ -82,13 +82,14 @@ def _made(path: Path, key: bytes, make: Callable[[], pd.DataFrame]) -> pd.DataFr
     with ExitStack() as held:
         # A folder that cannot be written, or another maker that hangs: the table is made all the same.
         with suppress(OSError, InputError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)  # not its parents: the study may have been deleted
             lock = readable(path).with_suffix(".lock")
             held.enter_context(alone(lock, "", patience=PATIENCE))
         if (table := _mapped(path, key)) is None:
             table = make()
             with suppress(OSError, InputError, pa.ArrowException):
-                _write(path, table, key)
+                if path.parent.is_dir():
+                    _write(path, table, key)
     return table
 
 
@@ -98,6 +99,8 @@ def _folders(study: Path) -> tuple[list[Path], bool]:
     if not read_only() and os.access(own if own.is_dir() else study, os.W_OK):
         return [own], True
     if spare := os.environ.get(DERIVED):
+        with suppress(OSError):
+            os.makedirs(spare, exist_ok=True)
         return [own, Path(spare) / short_digest(os.fsencode(os.path.abspath(study)))], True
     return [own], False
 

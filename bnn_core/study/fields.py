@@ -108,6 +108,10 @@ def render_image(
     black are multiplied by, from 1 to MOST_GAIN; brighter than white is white. Raises InputError
     for an unknown channel, contrast or gain, and as `read_original`.
     """
+    if contrast not in CONTRASTS:
+        raise InputError(f"contrast '{contrast}' is unknown; choose one of {', '.join(CONTRASTS)}")
+    if not 1 <= gain <= MOST_GAIN:
+        raise InputError(f"gain {gain:g} is out of range; give 1 to {MOST_GAIN:g}")
     image = read_original(study, row)
     names = channels_of(study, image)
     unknown = [name for name in channels or () if name not in names]
@@ -115,10 +119,6 @@ def render_image(
         raise InputError(
             f"channel '{', '.join(unknown)}' requested; the image has {', '.join(names)}"
         )
-    if contrast not in CONTRASTS:
-        raise InputError(f"contrast '{contrast}' is unknown; choose one of {', '.join(CONTRASTS)}")
-    if not 1 <= gain <= MOST_GAIN:
-        raise InputError(f"gain {gain:g} is out of range; give 1 to {MOST_GAIN:g}")
     if contrast == "image":
         black, white = image_limits(image).T
     else:

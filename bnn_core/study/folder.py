@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bnn_core.base.array_files import write_array
 from bnn_core.base.digests import short_digest
 from bnn_core.base.files import atomic_path
 from bnn_core.study.catalogue import demand_study, study_path
@@ -82,10 +83,10 @@ def content_hashes(images: np.ndarray) -> list[str]:
 def pack_thumbnails(folder: Path, thumbnails: Iterable[bytes | None]) -> None:
     """Write thumbnails.bin and its offsets, thumbnails.npy (N + 1 int64)."""
     offsets = [0]
-    with open(folder / "thumbnails.bin", "wb") as packed:
+    with atomic_path(folder / "thumbnails.bin") as temporary, open(temporary, "wb") as packed:
         for data in thumbnails:
             offsets.append(offsets[-1] + packed.write(data or b""))
-    np.save(folder / "thumbnails.npy", np.asarray(offsets, dtype=np.int64))
+    write_array(folder / "thumbnails.npy", np.asarray(offsets, dtype=np.int64))
 
 
 def file_sizes(folder: Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import TakenError, alone
+from bnn_core.base.files import TakenError, alone, unwritable
 from bnn_core.base.limits import LONGEST_NAME
 from bnn_core.base.roots import demand_making, demand_place
 
@@ -56,9 +56,7 @@ def study_lock(out: Path) -> Iterator[None]:
             )
             _put_back(out)
         except OSError as error:
-            raise InputError(
-                f"cannot write {folder}: {error.strerror or error}; choose another --out"
-            ) from error
+            raise unwritable(error, folder, "choose another --out") from error
         yield
 
 

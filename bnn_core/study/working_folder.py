@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import alone, read_json, write_json
+from bnn_core.base.files import alone, read_json, unwritable, write_json
 from bnn_core.study.lock import MAKING, study_lock
 
 #: Folder of a study in the making that holds what only the making needs.
@@ -28,7 +28,7 @@ def open_making(
     out = Path(out)
     demand_room(out, force)
     making = out.with_name(out.name + MAKING)
-    begun = making / "settings.json"
+    begun = begun_settings(out)
     plain = {key: as_json(value) for key, value in settings.items()}
     if making.is_dir() and (restart or not begun.is_file()):
         _throw_away(making)
@@ -44,15 +44,18 @@ def open_making(
     try:
         making.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"cannot write {making}: {error.strerror}; choose another --out"
-        ) from error
+        raise unwritable(error, making, "choose another --out") from error
     try:
         write_json(begun, plain)
     except BaseException:  # of a full disk: what is empty would be listed as unfinished
         shutil.rmtree(making, ignore_errors=True)
         raise
     return making
+
+
+def begun_settings(out: Path) -> Path:
+    """The settings that an unfinished study at `out` was started with; no file where there is none."""
+    return out.with_name(out.name + MAKING) / "settings.json"
 
 
 def _throw_away(making: Path) -> None:
@@ -98,7 +101,7 @@ def _changed(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
 
 def demand_same(out: Path, settings: Mapping[str, Any], restart: bool) -> None:
     """InputError when a study being made in `out` was started with others of these settings."""
-    begun = out.with_name(out.name + MAKING) / "settings.json"
+    begun = begun_settings(out)
     if begun.is_file() and not restart and _worth_keeping(begun.parent):
         before = read_json(begun, dict[str, Any])
         plain = {key: as_json(value) for key, value in settings.items() if key in before}

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import bnn_core
+from bnn_core.base.array_files import write_array
 from bnn_core.base.errors import InputError
 from bnn_core.base.files import unwritable
 from bnn_core.measures.levels import available_levels, level_metrics
@@ -64,10 +65,9 @@ def finish_study(
             for written in writing:
                 written.result()
         for method, array in (samples or {}).items():
-            (making / "samples").mkdir(exist_ok=True)
-            np.save(making / "samples" / f"{method}.npy", np.asarray(array, dtype=np.float16))
+            write_array(making / "samples" / f"{method}.npy", np.asarray(array, dtype=np.float16))
         if embedding is not None:
-            np.save(making / "embedding.npy", np.asarray(embedding, dtype=np.float16))
+            write_array(making / "embedding.npy", np.asarray(embedding, dtype=np.float16))
         if thumbnails is not None:
             study_format.pack_thumbnails(making, thumbnails)
         meta = {

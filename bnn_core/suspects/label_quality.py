@@ -1,6 +1,8 @@
-"""How well its label fits one image, in [0, 1]: the label's probability, and the image's group.
+"""How well its label fits one image, in [0, 1]: by the image itself, and by its group.
 
-Labels of plates go wrong by compound and by well, so an image is judged with its group. A group
+How readily networks learned the label of the image finds more wrong labels of single images than the
+probability that networks give it which never saw the image (tests/benchmarks/label_errors.py). Labels
+of plates go wrong by compound and by well, so an image is judged with its group. A group
 counts only as far as it is below its expectation: images of a hard mechanism are not all suspect.
 """
 
@@ -8,22 +10,35 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from bnn_core.suspects.usual_errors import expected_right
 
 
-def label_quality(p_label: np.ndarray, shares: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """(N,) in [0, 1]: how well the label fits an image; low is suspect.
+def label_fit(p_label: np.ndarray, margin: np.ndarray | None = None) -> np.ndarray:
+    """(N,) in [0, 1]: how well the label fits an image by itself.
 
-    p_label: (N,) mean softmax of the label. shares: of the image's groups (`shares_of_expected`),
-    (N,) in [0, 1] each. Without shares this is p_label, cleanlab's self-confidence (Northcutt et
-    al. 2021): for labels that are wrong at random no order of calibrated probabilities is better.
-    With shares it is p_label times their geometric mean.
+    p_label: (N,) mean softmax of the label. margin: (N,) margin in training, nan where unknown. With
+    a margin this is its logistic function: below one half another class led on average. Without one
+    it is p_label, cleanlab's self-confidence (Northcutt et al. 2021).
     """
     p_label = np.asarray(p_label, np.float64)
-    if not len(shares):
+    if margin is None:
         return p_label.copy()
-    return p_label * np.prod(shares, axis=0) ** (1 / len(shares))
+    margin = np.asarray(margin, np.float64)
+    return np.where(np.isnan(margin), p_label, expit(margin))
+
+
+def label_quality(fit: np.ndarray, shares: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """(N,) in [0, 1]: how well the label fits an image; low is suspect.
+
+    fit: (N,) of `label_fit`. shares: of the image's groups (`shares_of_expected`), (N,) in [0, 1]
+    each. Without shares this is fit, with shares fit times their geometric mean.
+    """
+    fit = np.asarray(fit, np.float64)
+    if not len(shares):
+        return fit.copy()
+    return fit * np.prod(shares, axis=0) ** (1 / len(shares))
 
 
 def shares_of_expected(rows: pd.DataFrame) -> list[np.ndarray]:

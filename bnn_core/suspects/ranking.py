@@ -32,7 +32,7 @@ from bnn_core.base.scores import DEFAULT_SCORE, TRAINING_MARGIN
 from bnn_core.measures.levels import LEVEL_COLUMNS, available_levels, scored_rows, unit_columns
 from bnn_core.study.folder import Study
 from bnn_core.suspects.disagreement import Disagreement, joined, known_probabilities
-from bnn_core.suspects.label_quality import label_quality, shares_of_expected
+from bnn_core.suspects.label_quality import label_fit, label_quality, shares_of_expected
 
 #: Fewer resamples where many classes would make a table slow.
 RESAMPLES, FEWEST_RESAMPLES = 500, 100
@@ -143,7 +143,8 @@ def rank_images(table: pd.DataFrame) -> pd.DataFrame:
     rows = table.iloc[positions]
     out = rows[[c for c in ("image_id", "label", "predicted") if c in rows]].copy()
     out.insert(0, "row", positions)
-    out["label_quality"] = label_quality(rows["p_label"], shares_of_expected(rows))
+    fit = label_fit(rows["p_label"], rows.get(TRAINING_MARGIN.key))
+    out["label_quality"] = label_quality(fit, shares_of_expected(rows))
     out["p_label"] = rows["p_label"]
     for name in (DEFAULT_SCORE, TRAINING_MARGIN.key):
         if name in rows:

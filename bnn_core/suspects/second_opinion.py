@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from bnn_core.base.digests import short_digest
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import write_bytes
 from bnn_core.base.reading import read_parquet, read_parquet_note
 from bnn_core.measures.levels import scored_rows
 from bnn_core.measures.regression import fitted_regression
@@ -219,8 +219,10 @@ def write_opinion(study: Path, table: pd.DataFrame, source: str) -> Path:
     arrow = arrow.replace_schema_metadata(
         {**(arrow.schema.metadata or {}), b"second_opinion": json.dumps(about).encode()}
     )
-    with study_lock(path.parent), atomic_path(path) as temporary:
-        pq.write_table(arrow, temporary)
+    content = pa.BufferOutputStream()
+    pq.write_table(arrow, content)
+    with study_lock(path.parent):
+        write_bytes(path, content.getvalue().to_pybytes())
     return path
 
 

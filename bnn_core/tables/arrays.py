@@ -102,7 +102,12 @@ def read_array_table(
                     f"{flag or path}: {len(given[name]):,} values of {name} for {count:,} images"
                 )
             table[name] = given[name]
-    classes = tuple(_listed(lists["classes"]) or ())
+    names = _listed(lists["classes"]) or []
+    classes = tuple(name for name in names if name is not None)
+    if len(classes) < len(names):
+        raise InputError(
+            f"{path}: a class has no name; name all of them, in the order of the columns"
+        )
     if values.ndim == 3:
         return ArrayTable(table, values, classes)
     if values.ndim == 1 or values.shape[1] == 1:

@@ -129,8 +129,7 @@ def explore(study: Study, bayes: str, standard: str, across: Scale, up: Scale, m
     rows = positions.with_scores(filters.passing(study))
     if not len(rows):
         st.info(
-            "No filtered image has both scores. Remove a filter in the sidebar, or choose "
-            "another score.",
+            f"No {filters.matching(study)} has both scores. Choose another score.{filters.remedy()}",
             icon=":material/query_stats:",
         )
         return

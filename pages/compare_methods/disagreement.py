@@ -3,6 +3,7 @@
 import streamlit as st
 
 from bnn_core.base.methods import method_of
+from bnn_core.base.wording import count
 from bnn_core.measures.comparison import agreement_of
 from bnn_core.study.folder import Study
 from pages.shared import choices, filters, frame, panels, studies
@@ -43,7 +44,7 @@ def disagreement(study: Study) -> None:
     if not len(differ):
         st.caption(
             f"{method_of(first).short} and {method_of(second).short} predict the same class for all "
-            f"{len(rows):,} filtered images."
+            f"{count(len(rows), filters.matching(study))}."
         )
         return
     words = {

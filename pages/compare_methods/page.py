@@ -47,7 +47,7 @@ def page() -> None:
     if not comparison.n:
         empty(
             "points",
-            "No filtered image has a label that counts. Right and wrong need labels.",
+            f"No {filters.matching(study)} has a label that counts. Right and wrong need labels.",
             ":material/label_off:",
         )
     else:

@@ -8,8 +8,8 @@ import streamlit as st
 from bnn_core.base.scores import SCORES
 from bnn_core.figures import image_map as figures
 from bnn_core.figures.style import (
-    BAYESIAN,
     CLASS_COLOURS,
+    QUIET,
     RIGHT,
     UNKNOWN,
     WRONG,
@@ -44,7 +44,9 @@ COLOURINGS = {
     DECISION: "decision",
 }
 NO_LABEL, OTHERS, UNDECIDED = "no label", "others", "not decided"
-VERDICTS = {"not counted": UNKNOWN, "right": RIGHT, "wrong": WRONG}
+VERDICTS = {"not counted": QUIET, "right": RIGHT, "wrong": WRONG}
+#: Brighter than the other points on a dark page, darker on a light one.
+HIGHLIGHT = CLASS_COLOURS[0]
 #: Parameter of the address: what is selected, see `gestures.selection_text`.
 SELECTED = "selected"
 #: In the session: how often a selection was cleared outside the chart.
@@ -67,7 +69,10 @@ def explore(study: Study) -> None:
     rows = filters.passing(study)
     rows = rows[np.isfinite(positions[rows]).all(axis=1)]
     if not len(rows):
-        st.info("No filtered image has a position.", icon=":material/filter_alt_off:")
+        st.info(
+            f"No {filters.matching(study)} has a position.{filters.remedy()}",
+            icon=":material/filter_alt_off:",
+        )
         return
     colouring, highlight = pick_colouring(study)
     score = scores.cutoff(study).score
@@ -196,12 +201,12 @@ def paint_of(
         names = names.reset_index(drop=True)
     if highlight is not None:
         names = names.where((names == highlight) | (names == NO_LABEL), OTHERS)
-        colours = {OTHERS: RIGHT, highlight: BAYESIAN}
+        colours = {OTHERS: RIGHT, highlight: HIGHLIGHT}
     else:
         colours = dict(zip(names_of(study, colouring), CLASS_COLOURS, strict=False))
         # A class of a removed filter, or one that was never trained on.
         colours |= {name: UNKNOWN for name in set(names) - set(colours) - {NO_LABEL}}
-    return figures.Paint(colouring, names, colours={NO_LABEL: "rgba(128,138,145,0.35)"} | colours)
+    return figures.Paint(colouring, names, colours={NO_LABEL: QUIET} | colours)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Computing the map, seconds per thousand images")

@@ -35,7 +35,7 @@ def page() -> None:
     labels = _labels(filters.key(study), study)
     if not labels:
         st.info(
-            "No filtered image has both a label and a compound. Remove a filter in the sidebar.",
+            f"No {filters.matching(study)} has both a label and a compound.{filters.remedy()}",
             icon=":material/filter_alt_off:",
         )
         return

@@ -14,7 +14,7 @@ from pages.mechanisms.view import (
     pick_compounds,
     wall,
 )
-from pages.shared import choices, flagging, frame
+from pages.shared import choices, filters, flagging, frame
 from pages.shared.words import plain
 
 CONTROLS = "untreated, same plates"
@@ -74,7 +74,7 @@ def doses(view: MechanismView) -> None:
         )
         wall(view, mechanisms.surest_first(control, view.bins.score), "dose_control", 245, flagged)
     else:
-        st.caption("No filtered image is an untreated control (role “control”).")
+        st.caption(f"No {filters.matching(view.study)} is an untreated control (role “control”).")
     dose_groups = mechanisms.doses_of_compound(view.table, compound)
     for index, dose in enumerate(dose_groups):
         name = "dose unknown" if np.isnan(dose.concentration) else f"{dose.concentration:g} µM"
@@ -92,7 +92,7 @@ def doses(view: MechanismView) -> None:
             flagged,
         )
     if len(dose_groups) == 1:
-        st.caption("The filtered images have no other dose of this compound.")
+        st.caption(f"No {filters.matching(view.study)} has another dose of this compound.")
 
 
 def _called(calls: dict[str, int]) -> str:

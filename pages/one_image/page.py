@@ -178,7 +178,7 @@ def draw_steps(study: Study, row: int, among: np.ndarray) -> None:
         if "among" in st.query_params:
             st.markdown(f"{position_text} {len(among):,} in the selection")
             st.button(
-                "All filtered images",
+                f"All {filters.matching(study)}s",
                 type="tertiary",
                 icon=":material/close:",
                 key="step_all",

@@ -7,7 +7,7 @@ import streamlit as st
 from bnn_core.base.wording import count, percent
 from bnn_core.measures import new_compounds as engine
 from pages.out_of_distribution.views import OodView
-from pages.shared import choices, frame, panels, scores
+from pages.shared import choices, filters, frame, panels, scores
 from pages.shared.words import plain
 
 #: Most compounds in a table.
@@ -29,7 +29,7 @@ def draw_new_compounds(view: OodView) -> None:
     sets = engine.plate_sets(view.table)
     if not sets:
         st.info(
-            "No filtered image is from an added plate. Remove a filter in the sidebar.",
+            f"No {filters.matching(view.study)} is from an added plate.{filters.remedy()}",
             icon=":material/filter_alt_off:",
         )
         return

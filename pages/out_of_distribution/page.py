@@ -80,14 +80,14 @@ def page() -> None:
     groups_shown = set(ood.groups(view.table)) - {""}
     if not groups_shown - {SAME}:
         st.info(
-            "No filtered image is of another kind. Remove a filter in the sidebar.",
+            f"No {filters.matching(study)} is of another kind.{filters.remedy()}",
             icon=":material/filter_alt_off:",
         )
         return
     if SAME not in groups_shown:
         st.warning(
-            "No filtered image is of a known kind, so there is no AUROC. In a study made with an older "
-            "`--leave-out label` every mechanism is unseen: make the study again.",
+            f"No {filters.matching(study)} is of a known kind, so there is no AUROC. In a study made "
+            "with an older `--leave-out label` every mechanism is unseen: make the study again.",
             icon=":material/balance:",
         )
     draw = {
@@ -176,7 +176,10 @@ def which(view: OodView) -> None:
     group = pick_group(view, OTHERS)
     comparison = views.filtered_scores(view.key, group, view)
     if comparison.empty:
-        st.info("There is nothing to compare: the filtered images lack known images or this group.")
+        st.info(
+            f"No {filters.matching(view.study)} is of a known kind, or none is of this group."
+            f"{filters.remedy()}"
+        )
         return
     best = comparison.iloc[0]
     st.markdown(

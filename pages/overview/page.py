@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from bnn_core.base.methods import method_of
-from bnn_core.base.wording import percent
+from bnn_core.base.wording import count, percent
 from bnn_core.figures import overview as figures
 from bnn_core.measures.first_looks import FIRST_LOOKS, first_looks
 from bnn_core.measures.intervals import Interval
@@ -137,7 +137,7 @@ def headline(study: Study) -> None:
                 f"{short}: right",
                 "–",
                 **card,
-                help=f"No filtered {study.noun} has a label that counts.",
+                help=f"No {filters.matching(study)} has a label that counts.",
             )
             continue
         by = " Whole compounds are the units of the interval." if units.groups is not None else ""
@@ -162,8 +162,8 @@ def headline(study: Study) -> None:
     left_out = unscored(study)
     if left_out:
         st.caption(
-            f"Not counted here: {left_out:,} of the filtered {study.noun}s, because they have no label, were "
-            "added for comparison, or have a class absent from training."
+            f"Not counted here: {count(left_out, filters.matching(study))} without a label, "
+            "added for comparison, or of a class absent from training."
         )
 
 

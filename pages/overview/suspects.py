@@ -76,7 +76,7 @@ def draw_images(study: Study) -> None:
     ranked = ranked[ranked["row"].isin(filters.passing(study))]
     if ranked.empty:
         return
-    doubtful = int((ranked["label_quality"] < 0.5).sum())
+    doubtful = int((ranked["p_label"] < 0.5).sum())
     decided = int(ranked["row"].isin(flagging.flagged_rows(study)).sum())
     st.markdown(
         f"For **{doubtful:,} of {count(len(ranked), 'image')}** the network gives the label less "

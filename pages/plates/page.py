@@ -46,7 +46,7 @@ MEANINGS = {
     "images, at 2 one in a hundred",
     "distance": "the mean over the well's fields. A large distance means a damaged image, or one unlike "
     "the training images",
-    "n_images": "filtered fields of the well",
+    "n_images": "fields of the well that match the filters",
 }
 NO_PLATES = """This study does not record {lacks} of its images, so there is no map to draw.
 Add columns `plate` and `well` to the table of images (`Metadata_Plate`, `Image_Metadata_Well` and
@@ -73,7 +73,7 @@ def page() -> None:
     wells = wells_of(filters.key(study), method, source, study)
     if not len(wells):
         st.info(
-            "No filtered image has a plate and a readable well (like B02).",
+            f"No {filters.matching(study)} has a plate and a readable well (like B02).{filters.remedy()}",
             icon=":material/filter_alt_off:",
         )
         return
@@ -104,7 +104,7 @@ def left_out_of(key: str, source: str | None, _study: Study) -> str:
         ]
         names = f" ({', '.join(map(plain, unread[:3]))}{', …' if len(unread) > 3 else ''})"
         lines.append(
-            f"Not on the map: {count(len(left_out), 'filtered image')} without a plate, or without "
+            f"Not on the map: {count(len(left_out), filters.matching(_study))} without a plate, or without "
             f"a well from A01 to AF48{names if unread else ''}."
         )
     if not original.all() and source is None:

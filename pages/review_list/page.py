@@ -23,24 +23,29 @@ ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
 WALL, TABLE = "images", "table"
 #: Most pairs of reviewers whose agreement is shown.
 MOST_PAIRS = 3
-#: The most important columns come first: a narrow window cuts the others.
+#: Columns of the list as a table; the history beside it, and the exported file, have the others.
 COLUMNS = {
     "image_id": "Image",
+    "compound": "Compound",
     "label": "Label",
     "predicted": "Predicted",
     "decision": "Decision",
-    "new_label": "New label",
     "reason": "Reason",
     "note": "Note",
-    "compound": "Compound",
-    "plate": "Plate",
-    "well": "Well",
     "reviewer": "Reviewer",
-    "time": "When (UTC)",
-    "disputed": "Disputed",
-    "changed": "Changed since",
-    "filter": "Flagged from",
 }
+WIDTHS = {
+    "image_id": 130,
+    "compound": 96,
+    "label": 108,
+    "predicted": 108,
+    "decision": 130,
+    "reason": 94,
+    "note": 138,
+    "reviewer": 86,
+}
+#: Columns that a narrow window has room for.
+NARROW = ("image_id", "label", "decision", "reason")
 
 
 def page() -> None:
@@ -84,10 +89,12 @@ def flagged_list(study: Study) -> None:
         )
     elif kind == CHANGED:
         st.caption("The picture or the given label has changed since the decision. Look again.")
-    left, right = st.columns([2.2, 1], gap="medium")
+    # A table needs the width of the page.
+    beside = view == WALL
+    left, right = st.columns([2.2, 1], gap="medium") if beside else (st.container(), st.container())
     with left:
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small")
-        chosen, looked_at = pick_in_table(study, part) if view == TABLE else pick_on_wall(part)
+        chosen, looked_at = pick_on_wall(part) if beside else pick_in_table(study, part)
         acted = part if not len(chosen) else part.loc[chosen]
         with actions:
             if len(acted):
@@ -98,7 +105,8 @@ def flagged_list(study: Study) -> None:
         looked_at = int(part.index[0])
     if looked_at is not None:
         with right:
-            panels.detail(study, looked_at, "review_detail", among=part.index.to_numpy())
+            among = part.index.to_numpy()
+            panels.detail(study, looked_at, "review_detail", among=among, wide=not beside)
             history.draw_of_image(study, looked_at)
     draw_absent(study)
 
@@ -184,10 +192,16 @@ def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | No
         shown,
         key=f"review_table_{study.name}",
         hide_index=True,
-        height=table_height(len(shown), 560),
+        height=table_height(len(shown), 318),
         selection_mode="multi-row",
         on_select="rerun",
-        column_config=COLUMNS,
+        column_order=NARROW if frame.narrow_window() else COLUMNS,
+        column_config={
+            name: st.column_config.Column(
+                title, width=WIDTHS[name], help="→ is relabel." if name == "decision" else None
+            )
+            for name, title in COLUMNS.items()
+        },
     )
     chosen = [int(part.index[i]) for i in event["selection"]["rows"] if i < len(part)]
     return chosen, chosen[-1] if chosen else None
@@ -195,12 +209,11 @@ def pick_in_table(study: Study, part: pd.DataFrame) -> tuple[list[int], int | No
 
 def decided_table(study: Study, part: pd.DataFrame) -> pd.DataFrame:
     """The columns of the table: the image, its labels, the decision."""
-    rows = part.index.to_numpy()
-    table = studies.table(study, study.reading_method).iloc[rows].reset_index(drop=True)
+    table = studies.table(study, study.reading_method).iloc[part.index].reset_index(drop=True)
     decided = part.drop(columns="image_id").reset_index(drop=True)
-    columns = pd.concat([table[[c for c in table if c in COLUMNS]], decided], axis=1)
-    columns["time"] = [str(time)[:19].replace("T", " ") for time in columns["time"]]
-    columns["disputed"] = np.where(columns["disputed"], "disputed", "")
+    relabelled = decided["new_label"].notna()
+    decided["decision"] = decided["decision"].mask(relabelled, "→ " + decided["new_label"])
+    columns = pd.concat([table, decided], axis=1)
     return without_none(columns[[c for c in COLUMNS if c in columns]])
 
 
@@ -241,7 +254,7 @@ def draw_absent(study: Study) -> None:
                     ]
                 ),
                 hide_index=True,
-                column_config=COLUMNS,
+                column_config=COLUMNS | {"new_label": "New label", "time": "When (UTC)"},
             )
 
 

@@ -27,8 +27,9 @@ def draw(study: Study) -> None:
             ("Redo", "Y", "redo", log.redoable, log.redo),
         ):
             action = ask(study, name) if name.strip() else None
-            # Never disabled: pressing its key always shows a message.
-            st.button(
+            # Not disabled where there is nothing to do: pressing its key always shows a message.
+            looks = "able" if action else "idle"
+            st.container(key=f"{looks}_{word}", width="content").button(
                 word,
                 key=f"review_{word}",
                 icon=f":material/{icon}:",

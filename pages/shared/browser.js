@@ -4,9 +4,12 @@ const AT_ONCE_MS = 250
 const PAUSE_MS = 400
 const SLOW_MS = 1500
 const UNSENT = "bnn_unsent"
+// As in page.css.
+const NARROW = matchMedia("(max-width: 1100px)")
 
-export default function ({ data, setTriggerValue }) {
+export default function ({ data, setStateValue, setTriggerValue }) {
   joinSteps()
+  tellWidth(data.narrow, setStateValue)
   if (!window.bnnListens) {
     window.bnnListens = true
     returnToAsked()
@@ -21,6 +24,13 @@ export default function ({ data, setTriggerValue }) {
     nameTheApp()
   }
   Object.entries(data.cookies).forEach(([cookie, text]) => remember(cookie, text))
+}
+
+// A canvas of a table cannot hide columns by itself: the server is told of a narrow window.
+function tellWidth (known, setStateValue) {
+  const tell = () => { if (NARROW.matches !== known) setStateValue("narrow", NARROW.matches) }
+  NARROW.onchange = tell
+  tell()
 }
 
 // After a login, the page that was asked for before it (login.js).
@@ -217,18 +227,26 @@ function scrollToOpened () {
 
 // Streamlit makes a button anew that becomes the primary one, or no longer is; the focus stays on it.
 // Between two fields the focus is on the page for a moment, and a tooltip closes: the button is still there.
+// A button of the queue, or one that adds a job to it, goes when it is pressed; the focus moves to its job.
 function keepFocus () {
   let key = null
+  let queues = false
   let focused = null
   window.addEventListener("focusin", event => {
     focused = event.target
     const button = focused.closest?.("[data-testid=stButton]")
     key = button?.closest("[class*=st-key-]")?.className.match(/st-key-\S+/)[0]
+    queues = Boolean(button?.closest("[class*=st-key-queue_], .st-key-jobs"))
   })
   window.addEventListener("pointerdown", () => { key = null }, true)
   new MutationObserver(() => {
     if (!key || focused.isConnected || document.activeElement !== document.body) return
-    document.querySelector(`.${CSS.escape(key)} [data-testid=stButton] button`)?.focus({ preventScroll: true })
+    const same = document.querySelector(`.${CSS.escape(key)} [data-testid=stButton] button`)
+    const job = key.match(/st-key-job_\d+_/)?.[0] ?? "none"
+    const ofJob = document.querySelector(`.st-key-jobs [class*=${job}] button`)
+    const last = [...document.querySelectorAll(".st-key-jobs [class*=st-key-job_] button")].at(-1)
+    const next = same ?? (queues ? ofJob ?? last : null)
+    next?.focus({ preventScroll: true })
   }).observe(document.body, { childList: true, subtree: true })
 }
 

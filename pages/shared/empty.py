@@ -8,7 +8,7 @@ from pages.shared.html import rendered
 
 
 def empty(sketch: str, message: str, icon: str) -> None:
-    """An information with a sketch below it: of a "plate", "wall", "list", of "bars" or "points".
+    """What to do, and below it an example drawn: a "plate", "wall", "list", "bars" or "points".
 
     icon: of `st.info`.
     """

@@ -21,14 +21,18 @@ async function save({ chart, name, caption }, format) {
   const graph = camera.closest(".js-plotly-plot")
   const [layout, options, full] = [graph.layout, graph._context.toImageButtonOptions, graph._fullLayout]
   const lines = wrapped(caption, Math.max(30, Math.floor(full.width / 6.6)))
-  graph.layout = { ...layout, template: {}, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
+  const below = LINE * (lines.length + 1)
+  const height = full.height + below
+  const legend = layout.legend?.yref === "container"  // at the foot of the picture, where the caption is
+    ? { ...layout.legend, y: below / height } : layout.legend
+  graph.layout = { ...layout, template: {}, legend, paper_bgcolor: "#fff", plot_bgcolor: "#fff",
     font: { ...full.font, family: FILE_FONT, color: INK },
-    margin: { ...layout.margin, b: full._size.b + LINE * (lines.length + 1) },
-    annotations: [...(layout.annotations ?? []), { text: lines.join("<br>"), showarrow: false,
-      align: "left", xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "left", yanchor: "top",
-      xshift: -full._size.l + 8, yshift: -full._size.b - LINE / 2, font: { size: 12, color: INK } }] }
+    margin: { ...layout.margin, b: full._size.b + below },
+    // No figure has a title of its own; it is placed in the whole picture, whatever the labels need.
+    title: { text: lines.join("<br>"), font: { size: 12, color: INK }, xref: "container", yref: "container",
+      x: 8 / full.width, y: (below - LINE / 2) / height, xanchor: "left", yanchor: "top" } }
   graph._context.toImageButtonOptions = { format, filename: name, width: full.width,
-    height: full.height + LINE * (lines.length + 1), scale: format === "png" ? 3 : 1 }
+    height, scale: format === "png" ? 3 : 1 }
   withoutClicks(graph)
   graph.layout = layout
   graph._context.toImageButtonOptions = options

@@ -121,6 +121,16 @@ def any_set() -> bool:
     return bool(_chosen())
 
 
+def matching(study: Study) -> str:
+    """What the page shows, in one word of the study's: "image", "matching image" with a filter set."""
+    return f"matching {study.noun}" if any_set() else study.noun
+
+
+def remedy() -> str:
+    """What to do where nothing is left; nothing without a filter."""
+    return " Remove a filter in the sidebar." if any_set() else ""
+
+
 def passing(study: Study) -> np.ndarray:
     """Row numbers (int64, ascending) that pass the filters."""
     chosen = _chosen()

@@ -73,6 +73,11 @@ def _address() -> dict[str, list[str]]:
     return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
+def narrow_window() -> bool:
+    """Whether the browser's window is too narrow for a wide table; browser.js says so."""
+    return bool(st.session_state.get("browser", {}).get("narrow"))
+
+
 def menu_groups() -> tuple[DeltaGenerator, DeltaGenerator]:
     """Two groups of menus in one row; where they are too wide, the second has a row of its own."""
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")

@@ -52,7 +52,8 @@ def button(
         return
     exists = not adds and study in {entry.name for entry in studies.entries()}
     replace = exists and st.checkbox(f"Replace the study “{plain(study)}”", key=f"{key}_replace")
-    st.button(
+    # browser.js moves the focus from a container of this name to the job.
+    st.container(key=f"queue_{key}").button(
         label,
         key=key,
         icon=":material/play_arrow:",

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -9,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from bnn_core.base.errors import InputError
+from bnn_core.base.limits import MOST_DRAWINGS
 from bnn_core.base.roots import is_file
+from bnn_core.images.rendering import open_thumbnail
 from bnn_core.study import fields
 from bnn_core.study.folder import Study
 from pages.shared.studies import identity
@@ -20,6 +23,7 @@ FULL_SIDE = 560
 PANEL_SIDE = 840
 #: Images at most this wide are shown with hard pixels: smoothing would invent detail.
 PIXEL_ART = 64
+_DRAWING = threading.BoundedSemaphore(MOST_DRAWINGS)
 
 
 def version(study: Study, row: int) -> str:
@@ -56,15 +60,16 @@ def full(study: Study, row: int, options: Mapping[str, str]) -> tuple[bytes, str
             gain = float(options.get("gain", 1))
         except ValueError as error:
             raise InputError(f"gain '{options['gain']}' is no number") from error
-        return fields.render_image(
-            study,
-            row,
-            channels=channels.split(",") if channels else None,
-            palette=options.get("palette", "set"),
-            contrast=options.get("contrast", "plate"),
-            gain=gain,
-            long_side=None if options.get("side") == "all" else PANEL_SIDE,
-        ), "image/webp"
+        with _DRAWING:
+            return fields.render_image(
+                study,
+                row,
+                channels=channels.split(",") if channels else None,
+                palette=options.get("palette", "set"),
+                contrast=options.get("contrast", "plate"),
+                gain=gain,
+                long_side=None if options.get("side") == "all" else PANEL_SIDE,
+            ), "image/webp"
     data = study.thumbnail(row)
     return None if data is None else (enlarged(data), "image/webp")
 
@@ -77,7 +82,7 @@ def has_original(study: Study, row: int) -> bool:
 
 def enlarged(data: bytes, side: int = FULL_SIDE) -> bytes:
     """A small picture at about `side` pixels: whole pixels for tiny ones, else smooth."""
-    picture = Image.open(io.BytesIO(data))
+    picture = open_thumbnail(data)
     longest = max(picture.size)
     if longest < side:
         if longest <= PIXEL_ART:

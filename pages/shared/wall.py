@@ -1,6 +1,5 @@
 """The image wall: thumbnails as buttons, one component for all pages."""
 
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image
 
 from bnn_core.base.errors import InputError
 from bnn_core.base.scores import DEFAULT_SCORE, SCORES
 from bnn_core.base.wording import count, two_digits
+from bnn_core.images.rendering import open_thumbnail
 from bnn_core.measures.levels import wrong_rows
 from bnn_core.study.folder import Study
 from pages.shared import frame, pictures, studies
@@ -150,7 +149,7 @@ def _thumbnail_side(identity: str, _study: Study) -> int:
     for row in range(min(20, len(_study.images))):
         data = _study.thumbnail(row)
         if data:
-            return max(Image.open(io.BytesIO(data)).size)
+            return max(open_thumbnail(data).size)
     return 96
 
 

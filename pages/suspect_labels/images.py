@@ -3,25 +3,26 @@
 import pandas as pd
 import streamlit as st
 
-from bnn_core.base.scores import DEFAULT_SCORE, SCORES, TRAINING_MARGIN
+from bnn_core.base.scores import TRAINING_MARGIN
 from bnn_core.measures.levels import available_levels
 from bnn_core.study.folder import Study
-from pages.shared import filters, flagging, frame, panels, rankings, scores
+from pages.shared import filters, flagging, frame, panels, rankings
 from pages.shared.words import table_height, without_none
 from pages.suspect_labels.nothing import nothing_scored
 
-#: Columns of the table, in order; what is known of the plate follows.
-_FIRST = (
+#: Columns of the table, in order, and those that a narrow window has room for.
+_COLUMNS = (
     "compound",
+    "concentration",
     "label",
     "predicted",
     "label_quality",
     TRAINING_MARGIN.key,
+    "p_label",
     "decision",
     "image_id",
-    "p_label",
-    DEFAULT_SCORE,
 )
+_NARROW = ("compound", "label", "predicted", "label_quality", "decision")
 
 
 @frame.fragment
@@ -34,7 +35,12 @@ def draw_single_images(study: Study) -> None:
         return
     known = [name for name in ("compound", "well") if name in available_levels(study.images)]
     st.caption(
-        "Label quality is the mean probability of the given label"
+        "Label quality is "
+        + (
+            "the margin in training on a scale from 0 to 1 (below 0.5 another class led on average)"
+            if TRAINING_MARGIN.key in ranked
+            else "the mean probability of the given label"
+        )
         + (
             f", reduced where its {' or its '.join(known)} gets less than others of this label"
             if known
@@ -78,45 +84,47 @@ def images_table(study: Study, ranked: pd.DataFrame) -> None:
         axis=1,
     )
     table["decision"] = [decisions.get(row, "") for row in rows]
-    left, right = st.columns([2.2, 1], gap="medium")
-    with left:
-        actions = st.container(horizontal=True, gap="small")
-        event = st.dataframe(
-            without_none(table),
-            key=f"suspect_images_table_{study.name}",
-            hide_index=True,
-            height=table_height(len(table), 560),
-            selection_mode="multi-row",
-            on_select="rerun",
-            column_order=[name for name in dict.fromkeys((*_FIRST, *known)) if name in table],
-            column_config=_columns() | {name: panels.METADATA[name] for name in known},
-        )
-        chosen = rows[[i for i in event["selection"]["rows"] if i < len(rows)]]
-        with actions:
-            words = f"suspect images chosen by hand ({filters.text(study)})"
-            flagging.flag_control(study, chosen, words, "suspect_images_table_flag")
-            panels.export_button(
-                study, chosen, words, "suspect_images_table_export", "suspect images"
-            )
-    with right:
-        panels.detail(
-            study,
-            int(chosen[-1] if len(chosen) else rows[0]),
-            "suspect_images_table_detail",
-            among=rows,
-        )
+    actions = st.container(horizontal=True, gap="small")
+    columns = _NARROW if frame.narrow_window() else _COLUMNS
+    event = st.dataframe(
+        without_none(table),
+        key=f"suspect_images_table_{study.name}",
+        hide_index=True,
+        height=table_height(len(table), 318),
+        selection_mode="multi-row",
+        on_select="rerun",
+        column_order=[name for name in columns if name in table],
+        column_config=_columns(),
+    )
+    chosen = rows[[i for i in event["selection"]["rows"] if i < len(rows)]]
+    with actions:
+        words = f"suspect images chosen by hand ({filters.text(study)})"
+        flagging.flag_control(study, chosen, words, "suspect_images_table_flag")
+        panels.export_button(study, chosen, words, "suspect_images_table_export", "suspect images")
+    panels.detail(
+        study,
+        int(chosen[-1] if len(chosen) else rows[0]),
+        "suspect_images_table_detail",
+        among=rows,
+        wide=True,
+    )
 
 
 def _columns() -> dict[str, object]:
     """Titles and formats of the ranking's columns."""
-    number = st.column_config.NumberColumn
+    text, number = st.column_config.Column, st.column_config.NumberColumn
     return {
-        "image_id": "Image",
-        "label": "Label",
-        "predicted": "Predicted",
-        "label_quality": number("Label quality", format="%.4f"),
-        TRAINING_MARGIN.key: number(TRAINING_MARGIN.name, format="%.2f", help=TRAINING_MARGIN.help),
-        "p_label": number("Probability of the label", format="%.4f"),
-        DEFAULT_SCORE: number(SCORES[DEFAULT_SCORE].name, format="%.3f", help=scores.MORE),
-        "decision": st.column_config.Column("Decision", help="From the review list."),
+        "compound": text("Compound", width=100),
+        "concentration": number("Dose (µM)", width=80),
+        "label": text("Label", width=112),
+        "predicted": text("Predicted", width=112),
+        "label_quality": number("Label quality", format="%.4f", width=94),
+        TRAINING_MARGIN.key: number(
+            TRAINING_MARGIN.name.capitalize(), format="%.2f", width=108, help=TRAINING_MARGIN.help
+        ),
+        "p_label": number(
+            "p of label", format="%.4f", width=80, help="Mean probability of the given label."
+        ),
+        "decision": text("Decision", width=80, help="From the review list."),
+        "image_id": text("Image", width=130),
     }

@@ -14,7 +14,7 @@ from bnn_core.review.group_decisions import (
 )
 from bnn_core.study.folder import Study
 from bnn_core.suspects.ranking_wording import LOOKS_LIKE, doubt_sentence, has_interval
-from pages.shared import filters, flagging, panels, scores, studies
+from pages.shared import filters, flagging, frame, panels, scores, studies
 from pages.shared.html import rendered
 from pages.shared.wall import close_opened
 from pages.shared.words import table_height
@@ -22,6 +22,8 @@ from pages.shared.words import table_height
 SUSPECT = "suspect"
 #: In the session: title of the row that a button asks for, and (key of the table, row drawn last).
 _ASKED, _DRAWN = "_suspect_asked", "_suspect_drawn"
+#: Columns that a narrow window leaves out; the sentences below the table have them.
+_WIDE_ONLY = ("rank", "called", "interval", "ranks", "confidence")
 #: Rows of the table for screen readers.
 _TWIN_ROWS = 50
 HELP = """How much more the predictions look like those of another class than like those of the
@@ -81,13 +83,15 @@ def draw_table(
     # The row in view, also after a step by button or from an address.
     if key not in st.session_state or list(st.session_state[key]["selection"]["rows"]) != [at]:
         st.session_state[key] = {"selection": {"rows": [at]}}
-    first = ["rank", "title", "score"]
+    columns = list(dict.fromkeys(("rank", "title", "score", *table)))
+    if frame.narrow_window():
+        columns = [name for name in columns if name not in _WIDE_ONLY]
     st.dataframe(
         table,
         key=key,
         hide_index=True,
         height=table_height(len(table), 318),
-        column_order=[*first, *(name for name in table if name not in first)],
+        column_order=columns,
         selection_mode="single-row-required",
         on_select="rerun",
         column_config=_columns(level),
@@ -160,8 +164,8 @@ def _columns(level: str) -> dict[str, object]:
             help="Range of ranks when wells and compounds are resampled.",
         ),
         "confidence": number(
-            "Mean signed c",
-            width=58,
+            "Mean c",
+            width=66,
             format="%.2f",
             help="Mean signed confidence. Low confidence alone is no sign of a wrong label. "
             f"{scores.MORE}",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from bnn_core.base.wording import two_digits
+from bnn_core.base.wording import short, two_digits
 from bnn_core.measures.levels import scored_rows
 from bnn_core.recipes import kept
 from bnn_core.recipes.baselines import BASELINES_FILE
@@ -162,7 +162,8 @@ def beside(study: Study, table: pd.DataFrame, who: Suspect, key: str) -> list[np
             # Two lines each, so that the walls begin at one height.
             st.markdown(
                 "  \n".join(
-                    f":small[**{plain(line)}**]" if line else "&nbsp;" for line in heads[name]
+                    f":small[**{plain(short(line, 60))}**]" if line else "&nbsp;"
+                    for line in heads[name]
                 )
             )
             if len(rows):

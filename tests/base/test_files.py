@@ -3,13 +3,16 @@
 import errno
 import os
 import shutil
+import socket
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bnn_core.base.array_files import write_array, write_arrays
 from bnn_core.base.errors import InputError
-from bnn_core.base.files import atomic_path, unwritable, write_bytes
+from bnn_core.base.files import atomic_path, copy_folder, unwritable, write_bytes
 from bnn_core.study.folder import write_table
 
 
@@ -53,3 +56,40 @@ def test_a_full_disk_says_how_much_a_table_needs(tmp_path, monkeypatch):
         write_table(tmp_path / "b.parquet", table)
     with pytest.raises(InputError, match=r"and 2\.0 MB are needed"):
         write_bytes(tmp_path / "c", bytes(2_000_000))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("write", "needed"),
+    [
+        (lambda path: write_bytes(path, bytes(2_000_000)), "2.0"),
+        (lambda path: write_array(path, np.zeros((3, 500_000), np.float16)), "3.0"),
+        (lambda path: write_array(path, np.zeros((500_000, 3), "f4").T), "6.0"),
+        (lambda path: write_arrays(path, a=np.zeros(10**6, "u1"), b=np.zeros(10**6)), "9.0"),
+    ],
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, write, needed):
+    part = tmp_path / f".a.{socket.gethostname()}.{os.getpid()}.part"
+    part.symlink_to("/dev/full")
+    words = rf"cannot write \S*/a: No space left on device \(.* and {needed} MB are needed\)"
+    with pytest.raises(InputError, match=words):
+        write(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_are_written_as_they_are(tmp_path):
+    for array in (np.arange(6.0).reshape(2, 3).T, np.array(["a", "bc"]), np.zeros((0, 4), "f2")):
+        write_array(tmp_path / "a.npy", array)
+        read = np.load(tmp_path / "a.npy")
+        assert read.dtype == array.dtype and np.array_equal(read, array)
+
+
+def test_a_full_disk_says_how_much_a_copied_folder_needs(tmp_path, monkeypatch):
+    def full(source, target, **how):
+        raise shutil.Error([(source, target, "[Errno 28] No space left on device: 'a'")])
+
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c").write_bytes(bytes(4_000_000))
+    monkeypatch.setattr(shutil, "copytree", full)
+    with pytest.raises(InputError, match=r"No space left on device \(.* and 4\.0 MB are needed"):
+        copy_folder(tmp_path / "a", tmp_path / "x", "choose another folder")

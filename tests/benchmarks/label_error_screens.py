@@ -1,13 +1,14 @@
 """Planted image labels on drawn screens, with our own networks trained on them (standard method)."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import torch
 from demo_screens import CONFIGS, DESIGN, FOLDS, _normalised, _shrunk
-from label_errors import OURS, cleanlab_scores, precisions
-from planted_labels import KINDS, RATES, plant
+from label_errors import AUM, HALF, cleanlab_scores, precisions
+from planted_labels import KINDS, RATES, margin, nearest_classes, plant
 from scipy.special import expit
 from scipy.stats import rankdata
 from tqdm import tqdm
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from bnn_core.datasets.demo.synthetic_screen import generate_screen
 from bnn_core.datasets.folds import grouped_folds, make_folds
 from bnn_core.datasets.sources import inverse_frequency_weights
-from bnn_core.networks.training import TrainingSet
+from bnn_core.networks.training import Training, TrainingSet
 from bnn_core.recipes.fold import assemble, read_result, run_method
 from bnn_core.suspects.label_quality import label_quality, shares_of_expected
 
@@ -30,7 +31,7 @@ def screens(seeds: int, work: Path) -> pd.DataFrame:
     for seed in tqdm(range(seeds), desc="screens", disable=None):
         table, images, true, classes = _screen(seed, work)
         clean, _ = _predicted(table, images, true, classes, seed, work / f"seed{seed}" / "clean")
-        nearest = _nearest(clean, true)
+        nearest = nearest_classes(clean, true)
         for kind in (*KINDS, "compound"):
             for rate in RATES_SHOWN:
                 rng = np.random.default_rng(seed)
@@ -66,30 +67,41 @@ def _screen(seed: int, work: Path):
 
 
 def _predicted(table, images, labels, classes, seed, folder):
-    """Mean softmax (N, C), compounds left out, and mean training margins (N,)."""
+    """Mean softmax (N, C), compounds left out, and training margins (N, E) of every epoch."""
     folds = make_folds(table, grouped_folds(table, FOLDS, seed), list(classes))
-    results = []
+    results, margins = [], np.zeros((FOLDS, len(table), CONFIGS[METHOD].epochs))
     for fold in folds:
         weights = inverse_frequency_weights(labels[fold.train], len(classes))
         training = TrainingSet(
             images[fold.train], labels[fold.train], len(classes), class_weights=weights
         )
         one = folder / str(fold.index) / METHOD
-        run_method(
-            one,
-            CONFIGS[METHOD],
-            training,
-            images[fold.predict],
-            fold.predict,
-            num_samples=1,
-            sample_seed=seed,
-            keep_samples=False,
-            training_rows=fold.train,
-            quiet=True,
-        )
+        with patch.object(Training, "end_epoch", _keep_margins):
+            run_method(
+                one,
+                CONFIGS[METHOD],
+                training,
+                images[fold.predict],
+                fold.predict,
+                num_samples=1,
+                sample_seed=seed,
+                keep_samples=False,
+                training_rows=fold.train,
+                quiet=True,
+            )
         results.append(read_result(one))
+        kept = [np.load(one / f"epoch{k}.npy") for k in range(1, CONFIGS[METHOD].epochs + 1)]
+        margins[fold.index, fold.train] = np.stack(kept, axis=1)
     whole = assemble(results, len(table))
-    return whole.moments.mean_p.astype(np.float64), whole.margins
+    return whole.moments.mean_p.astype(np.float64), margins.sum(axis=0) / (FOLDS - 1)
+
+
+def _keep_margins(training: Training, end_epoch=Training.end_epoch) -> None:
+    """End an epoch and keep its margins, (N,), beside the network."""
+    end_epoch(training)
+    margins = np.zeros(len(training.data.images), np.float32)
+    margins[training.order] = training.step.margins.cpu().numpy()
+    np.save(training.folder / f"epoch{training.epoch}.npy", margins)
 
 
 def _whole_compounds(
@@ -112,32 +124,25 @@ def _with_groups(
     p_label = p[np.arange(len(labels)), labels]
     rows = table[["compound", "plate", "well"]].assign(p_label=p_label, label=labels)
     shares = shares_of_expected(rows)
-    fit = expit(margins)
-    return {
-        "label quality: p(label) and groups": label_quality(p_label, shares),
-        "margin in training and groups": label_quality(fit, shares),
-        "p(label), margin in training and groups": label_quality(np.sqrt(p_label * fit), shares),
-    }
-
-
-def _nearest(p: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """(C,) the class that most of each class's wrong probability goes to."""
-    wrong = np.zeros((p.shape[1], p.shape[1]))
-    np.add.at(wrong, true, p)
-    np.fill_diagonal(wrong, -1)
-    return wrong.argmax(axis=1)
+    scores = {"label quality: p(label) and groups": label_quality(p_label, shares)}
+    for name, epochs in ((HALF, margins.shape[1] // 2), (AUM, margins.shape[1])):
+        fit = expit(margins[:, :epochs].mean(axis=1))
+        scores[f"{name}, and groups"] = label_quality(fit, shares)
+        scores[f"{name}, p(label) and groups"] = label_quality(np.sqrt(p_label * fit), shares)
+    return scores
 
 
 def _scores(p: np.ndarray, margins: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     rows = np.arange(len(labels))
     p = p / p.sum(axis=1, keepdims=True)
-    log_p = np.log(np.maximum(p, 1e-12))
-    others = log_p.copy()
-    others[rows, labels] = -np.inf
-    logit = log_p[rows, labels] - others.max(axis=1)
+    logit = margin(np.log(np.maximum(p, 1e-12)), labels)
+    half, whole = margins[:, : margins.shape[1] // 2].mean(axis=1), margins.mean(axis=1)
     return {
-        OURS: margins,
+        HALF: half,
+        AUM: whole,
         "p(label)": p[rows, labels],
         "logit margin": logit,
-        "mean rank of margin in training and logit margin": rankdata(margins) + rankdata(logit),
+        "ranks: first half, logit margin": rankdata(half) + rankdata(logit),
+        "ranks: AUM, logit margin": rankdata(whole) + rankdata(logit),
+        "ranks: AUM, p(label)": rankdata(whole) + rankdata(p[rows, labels]),
     } | cleanlab_scores(p, labels)

@@ -209,3 +209,14 @@ def test_back_after_reset_brings_all_filters_again(tab):
     tab.go_back()
     side.get_by_text(few, exact=True).wait_for()
     assert all(part in tab.url for part in asked.split("&"))
+
+
+def test_a_table_leaves_out_columns_where_a_window_is_narrow(tab):
+    tab.set_viewport_size({"width": 900, "height": 800})
+    tab.goto("/suspect_labels?study=screen")
+    tab.wait_for_function(
+        """() => {
+          const table = document.querySelector(".dvn-scroller")
+          return table && table.scrollWidth <= table.clientWidth + 1
+        }"""
+    )

@@ -1,36 +1,23 @@
-"""The map in a browser: a point leads to its image, an area to a wall of all images inside."""
+"""The map in a browser: a point leads to its image by keyboard, an area to a wall of its images."""
 
 import json
 from urllib.parse import parse_qs, quote, urlsplit
 
-from browsing import settled, wait_for
+from browsing import wait_for
 
 from bnn_core.recipes.image_map import study_map
 from bnn_core.study.folder import open_study
-
-#: The point that is farthest to the right: its place on the screen and its row.
-POINT = """() => {
-  const chart = document.querySelector(".js-plotly-plot")
-  const traces = chart?._fullData?.filter(t => t.type === "scattergl" && t.x?.length) ?? []
-  if (!traces.length || !chart._fullLayout.xaxis._length) return null
-  let best = null
-  for (const trace of traces) trace.x.forEach((x, i) => {
-    if (!best || x > best.x) best = { x, y: trace.y[i], row: [trace.customdata[i]].flat()[0] }
-  })
-  const box = chart.getBoundingClientRect(), { xaxis, yaxis } = chart._fullLayout
-  return { left: box.x + xaxis._offset + xaxis.c2p(best.x),
-           top: box.y + yaxis._offset + yaxis.c2p(best.y), row: Number(best.row) }
-}"""
 
 
 def test_a_point_leads_to_its_image_and_an_area_to_a_wall(tab, cache):
     study = open_study(cache / "animals")
     tab.goto("/map?study=animals")
-    wait_for(tab, lambda: tab.evaluate(POINT) is not None)
-    settled(tab)
-    point = tab.evaluate(POINT)
-    tab.mouse.click(point["left"], point["top"])
-    image_id = study.images["image_id"][point["row"]]
+    tab.get_by_role("application", name="Map of 300 images").focus()
+    tab.keyboard.press("End")
+    said = tab.locator("#bnn-mark")
+    wait_for(tab, said.text_content)
+    image_id = said.text_content().split(",")[0]  # what is said is what Enter opens
+    tab.keyboard.press("Enter")
     wait_for(tab, lambda: "selected=" in tab.url)
     assert json.loads(parse_qs(urlsplit(tab.url).query)["selected"][0]) == {"images": [image_id]}
     tab.get_by_role("img", name=image_id, exact=True).wait_for()

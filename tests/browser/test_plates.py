@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browsing import settled
+from browsing import settled, wait_for
 
 from bnn_core.study.folder import open_study
 
@@ -62,17 +62,20 @@ def test_back_leads_to_an_old_link_with_an_image(tab):
     tab.wait_for_url("**/plates*image=x*", timeout=5_000)
 
 
-def test_a_mean_of_a_column_opens_its_fields(tab, images):
+def test_a_mean_of_a_column_opens_its_fields_by_keyboard(tab, images):
     own = images.index[images["well"].str[1:].astype(int) == 3].tolist()
     tab.goto("/plates?study=screen&plate_colour=signed_confidence")
-    point = tab.locator(".st-key-means_column_signed_confidence .point").nth(1)
-    point.wait_for()
     settled(tab)
-    assert sorted(images["well"].str[1:].astype(int).unique())[1] == 3
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    tab.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    chart = tab.get_by_role("application", name="mean signed confidence by column")
+    chart.focus()
+    said = tab.locator("#bnn-mark")
+    for column in (2, 3):
+        tab.keyboard.press("ArrowRight")
+        wait_for(tab, lambda column=column: said.text_content().startswith(f"column {column}: "))
+    tab.keyboard.press("Enter")
     tab.get_by_text("Column 3 of all plates").wait_for()
     tab.locator(".tile").nth(len(own) - 1).wait_for()
     assert fields_on(tab) == own
     assert parse_qs(urlsplit(tab.url).query)["spot"] == [json.dumps(["column", 3])]
+    settled(tab)
+    assert chart.evaluate("chart => chart === document.activeElement")

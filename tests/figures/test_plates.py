@@ -1,5 +1,6 @@
 """Plate maps: squares of the size of their places, whatever the format and the number of plates."""
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -65,12 +66,12 @@ def test_names_are_shown_not_obeyed():
     assert [t.name for t in figure.data] == ["&lt;i&gt;A"]
 
 
-def test_means_that_are_all_alike_get_no_scale_of_rounding_errors():
-    def drawn(means):
-        table = pd.DataFrame({"line": [1, 2], "n": 3, "mean": means, "low": means, "high": means})
+def test_means_have_room_for_their_intervals_and_no_scale_of_rounding_errors():
+    def drawn(means, high):
+        table = pd.DataFrame({"line": [1, 2], "n": 3, "mean": means, "low": means, "high": high})
         return plates.line_means(table, "row", "c").layout.yaxis.range
 
-    assert drawn([0.2, 0.2 + 1e-16]) == pytest.approx((0.15, 0.25))
-    assert drawn([0.2, 0.21]) is None
+    assert drawn([0.2, 0.2 + 1e-16], [0.2, np.nan]) == pytest.approx((0.15, 0.25))
+    assert drawn([0.2, 0.3], [0.4, np.nan]) == pytest.approx((0.188, 0.412))
     empty = pd.DataFrame(columns=["line", "n", "mean", "low", "high"], dtype=float)
-    assert plates.line_means(empty, "row", "c").layout.yaxis.range is None
+    assert plates.line_means(empty, "row", "c").layout.yaxis.range == (0, 1)

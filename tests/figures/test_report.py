@@ -26,11 +26,18 @@ def text_of(html: bytes) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
 
 
-def test_the_published_figures_are_in_the_report(shared_data, tmp_path):
+@pytest.fixture(scope="module")
+def published(shared_data, tmp_path_factory):
+    """The study of the published table."""
     table = shared_data / "bbbc021" / "deodato2020_leave_one_compound_out.csv"
-    assert cli.main(["import", str(table), "--out", str(tmp_path / "authors")]) == 0
+    out = tmp_path_factory.mktemp("published") / "authors"
+    assert cli.main(["import", str(table), "--out", str(out)]) == 0
+    return out
+
+
+def test_the_published_figures_are_in_the_report(published, tmp_path):
     out = tmp_path / "r.html"
-    assert cli.main(["report", str(tmp_path / "authors"), "--out", str(out)]) == 0
+    assert cli.main(["report", str(published), "--out", str(out)]) == 0
     said = text_of(out.read_bytes())
     for figure in (
         "892 of 1,196",
@@ -131,14 +138,14 @@ def test_a_screen_lists_its_suspect_first_with_explanations_and_pictures(tmp_pat
     assert html.count(b"data:image/webp") > 8
 
 
-def test_the_report_words_a_suspect_like_the_page(shared_data, monkeypatch, tmp_path):
-    table = shared_data / "bbbc021" / "deodato2020_leave_one_compound_out.csv"
-    assert cli.main(["import", str(table), "--out", str(tmp_path / "authors")]) == 0
-    said = text_of(report_html(open_study(tmp_path / "authors"), ReviewLog(tmp_path)))
+def test_the_report_words_a_suspect_like_the_page(published, monkeypatch):
+    said = text_of(report_html(open_study(published), ReviewLog(published.parent)))
     words = "ALLN: labelled Protein degradation, most similar to Cholesterol-lowering"
     assert f"4. {words} Score" in said and LOOKS_LIKE in said
     assert "12 as DNA replication and 11 as Cholesterol-lowering" in said
-    app = pages(monkeypatch, tmp_path, "suspect_labels/page.py", study="authors", suspect="ALLN")
+    app = pages(
+        monkeypatch, published.parent, "suspect_labels/page.py", study="authors", suspect="ALLN"
+    )
     assert not app.exception and app.header[0].value.replace("\\", "") == words
     row = app.dataframe[0].value.set_index("title").loc["ALLN"]
     assert row[["suspected", "called"]].tolist() == ["Cholesterol-lowering", "11 of 24"]

@@ -112,6 +112,14 @@ def test_effect_ends_at_the_average_and_bands_stay_in_range():
     assert len(bands) == 3 and all(min(t.y) >= 0 and max(t.y) <= 1 for t in bands)
 
 
+def test_a_legend_below_has_short_names_and_makes_its_own_room():
+    names = [name + "-" * 300 for name in CLASSES]
+    figure = averaging.effect_of_samples(sample_views.running(SAMPLES), names)
+    assert max(len(t.name) for t in figure.data if t.name) < 60
+    legend = figure.layout.legend
+    assert (legend.yref, legend.y, legend.yanchor) == ("container", 0, "bottom")
+
+
 def test_effect_of_a_single_sample_is_a_point():
     figure = averaging.effect_of_samples(sample_views.running(SAMPLES[:1]), CLASSES)
     assert {t.mode for t in figure.data} == {"markers"}

@@ -72,12 +72,14 @@ def test_corners_show_counts_and_lines_are_at_the_cut_offs():
 
 
 def test_counts_of_corners_hide_no_point_and_are_left_out_where_there_is_no_room():
-    corners = {a.text.split("> ")[1]: a for a in drawn().layout.annotations}
+    figure = drawn()
+    corners = {a.text.split("> ")[1]: a for a in figure.layout.annotations}
     assert len(corners) == 4
-    # The points are on the diagonal: 0, 0.2, 0.4, 0.6, 0.8, 1.
+    # Scores are from 0 to 1: the counts are beyond both ends, within the frame.
     sure, neither = corners["both sure"], corners["neither sure"]
-    assert (sure.x, sure.y, sure.xanchor, sure.yanchor) == (0.5, 0.4, "left", "bottom")
-    assert (neither.x, neither.y, neither.xanchor, neither.yanchor) == (0.5, 0, "right", "bottom")
+    assert (sure.x, sure.y, sure.xanchor, sure.yanchor) == (0.5, 1, "left", "bottom")
+    assert (neither.x, neither.y, neither.xanchor, neither.yanchor) == (0.5, 0, "right", "top")
+    assert figure.layout.yaxis.range == (-0.07, 1.07)
     narrow = scatter.Axis("Standard network: c", (0, 1), 0.9, style.STANDARD)
     left = {a.text.split("> ")[1] for a in drawn(standard=narrow).layout.annotations}
     assert left == {"only Bayesian sure", "neither sure"}

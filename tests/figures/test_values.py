@@ -29,6 +29,13 @@ def test_a_heatmap_is_a_row_per_cell():
     assert table["x"].tolist() == list("abcabc") and table["y"].tolist() == list("pppqqq")
 
 
+def test_marks_on_a_scale_of_colours_give_their_number():
+    number = go.Scatter(x=[1, 2], y=[3, 4], marker={"color": [0.5, 0.25]})
+    name = go.Scatter(x=[1], y=[3], marker={"color": ["#ff0000"]})
+    table = values(go.Figure([number, name]))
+    assert table["value"].tolist()[:2] == [0.5, 0.25] and np.isnan(table["value"][2])
+
+
 def test_panels_axes_and_error_bars_are_named():
     figure = make_subplots(rows=2, cols=2, subplot_titles=["<b>a</b> ↑", "b", "", "d"])
     for k, (row, col) in enumerate(((1, 1), (1, 2), (2, 2))):

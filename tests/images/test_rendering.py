@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from PIL import Image
 
 from bnn_core.base.errors import InputError
+from bnn_core.images import rendering
 from bnn_core.images.rendering import (
     channel_colours,
     composite,
     dna_channel,
+    open_thumbnail,
     render,
     stain_of,
     thumbnail,
@@ -157,3 +160,40 @@ def test_thumbnail_is_small_webp():
     opened = Image.open(io.BytesIO(data))
     assert opened.format == "WEBP" and opened.size == (96, 77)
     assert Image.open(io.BytesIO(thumbnail(unit[:, :20, :30], ["#ff0000"] * 3))).size == (30, 20)
+
+
+def test_a_thumbnail_is_a_small_picture_of_a_known_format():
+    def saved(kind, side=20):
+        out = io.BytesIO()
+        Image.new("RGB", (side, 4)).save(out, kind)
+        return out.getvalue()
+
+    assert open_thumbnail(thumbnail(np.zeros((1, 9, 7)), ["#ffffff"])).size == (7, 9)
+    whole = saved("WEBP")
+    for data in (saved("EPS"), saved("GIF"), saved("TIFF"), saved("WEBP", 3000), whole[:40], b"x"):
+        with pytest.raises(InputError, match="the thumbnail"):
+            open_thumbnail(data)
+
+
+@pytest.mark.parametrize("long_side", [None, 40])
+def test_a_large_image_is_drawn_some_rows_at_a_time(monkeypatch, long_side):
+    image = np.random.default_rng(0).integers(0, 255, (3, 611, 400), dtype=np.uint8)
+    colours, limits = ["#ff0000", "#00ff00", "#0000ff"], np.array([[0, 255.0]] * 3)
+
+    def drawn():
+        data = render(image, colours, limits=limits, long_side=long_side, image_format="png")
+        return pixels(data).astype(int)
+
+    whole = drawn()
+    monkeypatch.setattr(rendering, "_STRIP", 7)
+    assert_array_equal(drawn(), whole)
+    monkeypatch.setattr(rendering, "MOST_DRAWN_PIXELS", 1000)
+    monkeypatch.setattr(rendering, "LONGEST_SIDE", 200)
+    small = drawn()
+    assert small.shape == ((152, 100, 3) if long_side is None else whole.shape)
+    assert abs(small.mean(axis=(0, 1)) - whole.mean(axis=(0, 1))).max() < 1
+
+
+def test_what_is_drawn_has_a_side_that_webp_can_have():
+    one = render(np.zeros((1, 3, 20_000), np.uint8), ["#ffffff"], limits=np.array([[0, 1]]))
+    assert Image.open(io.BytesIO(one)).size == (6666, 1)

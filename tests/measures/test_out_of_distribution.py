@@ -174,7 +174,7 @@ def test_who_belongs_to_which_group():
     table["source"] = [None] * 5 + ["letters", "slides"]
     table.loc[[3, 6], "label"] = None
     assert ood.groups(table).tolist() == ["same", "new", "", "", "shifted", "new", "added"]
-    assert ood.kinds(table).tolist() == ["1", "1", "1", "no label", "blur", "1", "slides"]
+    assert ood.kinds(table).tolist() == ["1", "1", "1", "no label", "out of focus", "1", "slides"]
 
 
 def test_dip_closed_forms():

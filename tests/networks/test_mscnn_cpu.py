@@ -6,6 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from bnn_core.networks.building import new_network
+from bnn_core.networks.mscnn_cpu import mscnn_sampler
 from bnn_core.networks.prediction import (
     draw_networks,
     fastest_sampler,
@@ -65,3 +66,14 @@ def test_members_have_separate_batchnorm_statistics(monkeypatch):
     members[2].pathways[0][2].running_var *= 2
     assert_same(stack_networks(members, network(shape, False)), torch.rand(20, *shape))
     assert_same(posterior_mean(network(shape), network(shape, False)), torch.rand(20, *shape))
+
+
+def test_one_network_never_leaves_the_kernel_for_small_images():
+    """It rounds otherwise than torch, so an image would have other numbers among few images."""
+    shape = (3, 16, 16)
+    networks = posterior_mean(network(shape), network(shape, False))
+    weights = networks.weights | dict(networks.body.named_buffers())
+    weights = {name: w if name in networks.weights else w[None] for name, w in weights.items()}
+    logits = mscnn_sampler(networks.body, weights, otherwise=None)
+    x = torch.rand(20, *shape)
+    assert_close(logits(x[:3]), logits(x)[:, :3], atol=0, rtol=0)

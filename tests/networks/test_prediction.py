@@ -13,6 +13,8 @@ from bnn_core.measures.uncertainty import moments
 from bnn_core.networks.augmentation import symmetry
 from bnn_core.networks.building import network_input, new_network
 from bnn_core.networks.prediction import (
+    BLOCK,
+    Networks,
     concatenated,
     draw_networks,
     embed,
@@ -148,3 +150,22 @@ def test_weights_that_are_not_finite_are_refused(bayesian, plain, images):
     networks.weights["head.bias"][0, 0] = float("nan")
     with pytest.raises(InputError, match="make the study again"):
         predict(networks, images[:3], network_input)
+
+
+def test_torch_gets_whole_blocks_so_that_an_image_has_the_same_numbers_among_any(
+    plain, images, monkeypatch
+):
+    sizes, real = [], type(plain).features
+    monkeypatch.setattr(
+        type(plain),
+        "features",
+        lambda body, x, *rest: sizes.append(len(x)) or real(body, x, *rest),
+    )
+    networks = posterior_mean(plain, plain)
+    whole = concatenated(embed(networks, images, network_input))
+    parts = concatenated(embed(networks, images, network_input, 5))
+    for one, other in zip(whole, parts, strict=True):
+        assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+    head = {name: w for name, w in networks.weights.items() if name.startswith("head.")}
+    assert predictive_samples(Networks(plain, head), network_input(images[:3])).shape[1] == 3
+    assert sizes and all(size % BLOCK == 0 for size in sizes)

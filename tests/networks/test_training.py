@@ -24,7 +24,7 @@ from bnn_core.networks.training import (
     train,
     train_side_by_side,
 )
-from bnn_core.recipes.method_choice import choose_methods
+from bnn_core.recipes.method_choice import choose_methods, with_precision
 from bnn_core.recipes.plate_presets import PLATE_PRESETS
 from bnn_core.recipes.screens import DEMO_PRESETS
 
@@ -103,6 +103,18 @@ def test_margins_are_those_of_a_network_that_does_not_change(tmp_path, data):
     np.testing.assert_allclose(margins[known], own.numpy()[known], rtol=1e-3, atol=1e-4)
 
 
+def test_margins_are_means_over_all_epochs(tmp_path, data):
+    run = Training(tmp_path, replace(CONFIG, epochs=3, bayesian=False), data)
+    sums = torch.zeros(64)
+    while not run.finished:
+        for _ in run.steps():
+            pass
+        run.end_epoch()
+        sums[run.order] += run.step.margins
+    trained = run.rows
+    assert_close(torch.as_tensor(run.mean_margins()[trained]), sums[trained] / 3)
+
+
 def test_wrong_labels_have_small_margins(tmp_path, data):
     wrong = np.arange(64) % 9 == 0
     flipped = replace(data, targets=np.where(wrong, 1 - data.targets, data.targets))
@@ -125,10 +137,11 @@ def test_bfloat16_learns_the_same_with_weights_in_float32(tmp_path, data):
 
 
 @pytest.mark.parametrize(("has", "used"), [(True, "bfloat16"), (False, "float32")])
-def test_the_precision_of_cells_is_decided_once_by_the_processor(monkeypatch, has, used):
+def test_the_precision_of_cells_is_decided_once_by_the_processor(monkeypatch, tmp_path, has, used):
     monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: has)
     for presets, expected in ((PLATE_PRESETS, used), (DEMO_PRESETS, "float32")):
-        configs = choose_methods(presets, device="cpu").configs
+        choice = with_precision(choose_methods(presets, device="cpu"), tmp_path / "new")
+        configs = choice.configs
         assert {config.precision for config in configs.values()} == {expected}
     assert precision.autocast("cpu", "auto")._enabled is has
     assert precision.usable_precision("float32", "cpu") == "float32"

@@ -81,7 +81,7 @@ def test_levels_with_their_rule_where_compounds_are_known(monkeypatch, cache):
     assert not app.exception
     table = app.dataframe[0].value
     assert list(table["Level"]) == ["image", "treatment", "treatment", "compound", "compound"]
-    assert "Not counted here: 20 of the filtered images" in text_of(app)
+    assert "Not counted here: 20 images without a label" in text_of(app)
     assert "of 120" in table.iloc[0, 1]
     assert table.columns[-1] == "How images are combined"
 

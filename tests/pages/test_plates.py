@@ -144,7 +144,7 @@ def test_one_stray_well_keeps_no_map_away(monkeypatch, tmp_path):
     )
     app = pages(monkeypatch, tmp_path, "plates/page.py", study="stray")
     assert not app.exception and not app.error
-    assert "Not on the map: 2 filtered images" in text_of(app)
+    assert "Not on the map: 2 images without a plate" in text_of(app)
     assert "(AG49, pos 7)" in text_of(app)
     assert app.selectbox(key="plate_format_48").value == 48
 

@@ -2,7 +2,6 @@
 
 import io
 import re
-from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -43,7 +42,15 @@ def write_three(cache, order):
     )
 
 
-@pytest.mark.parametrize("order", list(permutations(PREDICTS)), ids="-".join)
+#: Every method is once the first, once in the middle and once the last.
+ORDERS = [
+    ("vi", "dropout", "standard"),
+    ("dropout", "standard", "vi"),
+    ("standard", "vi", "dropout"),
+]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_vi_counts_in_every_order(monkeypatch, tmp_path, order):
     study = open_study(write_three(tmp_path, order))
     assert study.methods == list(order) and study.reading_method == "vi"

@@ -6,6 +6,7 @@ from bnn_core.review.log import ReviewLog
 from bnn_core.review.short_list import short_list, workbook_bytes
 from bnn_core.study.folder import open_study
 from pages.review_list.files import MIME
+from pages.shared import frame
 
 PAGE = "review_list/page.py"
 
@@ -49,7 +50,7 @@ def test_a_blind_reviewer_sees_no_decision_of_another(monkeypatch, cache, flagge
     app.text_input(key="review_name").input("Bo").run()
     app.toggle(key="blind").set_value(True).run()
     assert not app.exception and "Ada" not in text_of(app)
-    assert app.dataframe[0].value["decision"].tolist() == ["relabel"] * 3
+    assert app.dataframe[0].value["decision"].tolist() == ["→ cat"] * 3
     # On other pages too.
     app.switch_page("one_image/page.py").run()
     assert not app.exception
@@ -85,9 +86,9 @@ def test_what_is_flagged_with_marks_and_history(monkeypatch, cache, flagged):
     table = app.dataframe[0].value
     assert len(table) == 12 and table["decision"].value_counts().to_dict() == {
         "unsure": 9,
-        "relabel": 3,
+        "→ cat": 3,
     }
-    assert (table["disputed"] == "disputed").sum() == 3
+    assert "disputed (3)" in field(app, "button_group", "Which").options
     assert "**12** of 12 flagged images" in text_of(app)
     app = pages(monkeypatch, cache, PAGE, study="animals", label="bee")
     bees = int((flagged[0].images["label"][:12] == "bee").sum())
@@ -242,3 +243,39 @@ def test_the_report_is_offered_with_its_command(monkeypatch, cache, flagged):
     app = pages(monkeypatch, cache, PAGE, study="animals", view="Export and import")
     assert not app.exception
     assert "bnn report animals --out animals-report.html" in text_of(app)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_table_has_the_columns_that_the_window_has_room_for(
+    monkeypatch, cache, flagged, narrow
+):
+    monkeypatch.setattr(frame, "narrow_window", lambda: narrow)
+    app = pages(monkeypatch, cache, PAGE, study="animals", flagged_as="table")
+    (table,) = app.dataframe
+    assert not app.exception
+    order = list(table.proto.column_order)
+    assert {"image_id", "label", "decision", "reason"} <= set(order)
+    assert ("note" in order) is not narrow
+    assert table.value["decision"].tolist() == ["→ cat"] * 3 + ["unsure"] * 9
+
+
+def test_undo_looks_idle_until_there_is_something_to_undo(monkeypatch, cache, flagged):
+    app = pages(monkeypatch, cache, PAGE, study="animals")
+    assert looks(app) == {"idle_Undo", "idle_Redo"}
+    app.text_input(key="review_name").input("Ada").run()
+    assert looks(app) == {"able_Undo", "idle_Redo"}
+    app.button(key="review_Undo").click().run()
+    assert looks(app) == {"idle_Undo", "able_Redo"}
+
+
+def looks(app):
+    """Keys of the containers of Undo and Redo."""
+
+    def blocks(block):
+        yield block
+        for child in getattr(block, "children", {}).values():
+            yield from blocks(child)
+
+    keys = [str(getattr(block, "proto", "")) for block in blocks(app.main)]
+    words = [f"{state}_{word}" for state in ("idle", "able") for word in ("Undo", "Redo")]
+    return {word for word in words if any(f'-{word}"' in key for key in keys)}

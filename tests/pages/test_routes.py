@@ -1,5 +1,6 @@
 import asyncio
 import io
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -53,7 +54,9 @@ def get(monkeypatch, cache):
         async def send(message):
             sent.append(message)
 
-        asyncio.run(app(scope, receive, send))
+        # On a thread of its own: on this one the loop of a browser's driver may run.
+        with ThreadPoolExecutor(1) as apart:
+            apart.submit(asyncio.run, app(scope, receive, send)).result()
         headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
         return sent[0]["status"], headers, b"".join(m.get("body", b"") for m in sent[1:])
 

@@ -120,6 +120,18 @@ def test_an_interrupted_run_goes_on_and_the_study_stays_whole_meanwhile(study, m
     assert not adding.adding_to(study)
 
 
+def test_a_disk_too_full_for_a_copy_of_the_study_is_not_filled_further(study, monkeypatch):
+    def full(source, target, **how):
+        raise shutil.Error([(source, target, "[Errno 28] No space left on device: 'a'")])
+
+    before = open_study(study).fingerprint
+    monkeypatch.setattr(adding.shutil, "copytree", full)
+    with pytest.raises(InputError, match=r"No space left on device \(.*B are needed\)"):
+        add_images(study, [as_set(pictures(3, 2).images, ["0"] * 3)])
+    assert not study.with_name("bars.making").exists()
+    assert open_study(study).fingerprint == before
+
+
 def test_memory_depends_on_the_block_alone(study, tmp_path, monkeypatch):
     monkeypatch.setattr(image_set_blocks, "IMAGES_AT_A_TIME", 50)
     most = []

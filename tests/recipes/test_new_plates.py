@@ -17,6 +17,7 @@ from bnn_core.datasets.plates import read_plate
 from bnn_core.datasets.preparation import plate_jobs
 from bnn_core.images import plate_pixels
 from bnn_core.recipes import adding_blocks, plate_blocks
+from bnn_core.recipes.image_map import MAP_FILE
 from bnn_core.recipes.new_plates import plan_plates, predict_plates
 from bnn_core.recipes.plate_anchor import anchored_limits, study_levels
 from bnn_core.study.checking import check_study
@@ -113,6 +114,8 @@ def test_the_studys_images_as_a_new_table_have_the_studys_numbers(study, screen,
         pd.testing.assert_frame_equal(summary.iloc[:20], before.summary(method), check_dtype=False)
         assert summary["correct"].iloc[20:].isna().all()
     assert_allclose(result.embedding[20:], before.embedding[place], atol=2e-3)
+    # The map is made with the set: the first visitor of its page does not wait for it.
+    assert np.load(result.path / MAP_FILE).shape == (20 + n, 2)
     assert result.images["fold"].iloc[20:].tolist() == before.images["fold"].iloc[place].tolist()
     assert result.images["plate"].iloc[20:].tolist() == table["plate"].tolist()
     assert result.thumbnail(21) == before.thumbnail(place[1])
@@ -305,7 +308,10 @@ def test_the_deployed_networks_predict_new_plates(made, screen, tmp_path):
     assert_allclose(
         again.summary("vi")["p_X"].iloc[30:], again.summary("vi")["p_X"].iloc[:20], atol=1e-6
     )
+    # What the folds predicted before is new to the deployed networks, under another name.
     folds = add(shutil.copytree(made, tmp_path / "folds"), tmp_path / "new")
+    deployed = add(folds.path, tmp_path / "new", "deployed", deploy=True, out=tmp_path / "both")
+    assert_allclose(deployed.summary("vi")[["p_X", "distance"]].iloc[30:], new, atol=1e-6)
     assert any("mean over the networks of 2 folds" in note for note in folds.meta["notes"])
     assert abs(folds.summary("vi")["p_X"].iloc[20:] - new["p_X"]).max() > 1e-4
 
@@ -322,6 +328,9 @@ def test_bad_fields_are_put_aside_by_row(study, tmp_path):
         path.write_bytes(b"")
     with pytest.raises(InputError, match=r"no image can be used .10"):
         add(study, tmp_path, "june")
+    (tmp_path / "other").mkdir()
+    write_plates(tmp_path / "other", {"N2": 1})
+    assert add(study, tmp_path / "other", "june").meta["rows"] == 38  # nothing is left of the first
 
 
 def test_ids_of_absolute_paths_name_no_folder_of_the_machine(study, tmp_path):
@@ -352,9 +361,12 @@ def test_channels_are_the_studys_in_any_order(study, tmp_path):
     assert_allclose(add(study, tmp_path, "two").summary("vi")["p_X"].iloc[30:], expected, atol=1e-6)
     turned.rename(columns={"FileName_dna": "FileName_ER"}).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(
-        InputError, match=r"channels are Actin, ER, those of study screen DNA, Actin"
+        InputError, match=r"are Actin, ER, those of study screen DNA, Actin.* DNA=Actin,Actin=ER"
     ):
         add(study, tmp_path, "three")
+    plates = read_plate(tmp_path / "t.csv", channels=["DNA=ER", "Actin"], to_learn=False)
+    result = open_study(predict_plates(study, plates, "three"))
+    assert_allclose(result.summary("vi")["p_X"].iloc[40:], expected, atol=1e-6)
 
 
 def test_one_file_of_all_channels_is_read_in_the_studys_order(study, tmp_path):

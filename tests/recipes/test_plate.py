@@ -14,9 +14,10 @@ from numpy.testing import assert_allclose
 from page_studies import ROOT
 from PIL import Image
 
-from bnn_core.base.files import TakenError, alone
+from bnn_core.base.files import TakenError, alone, read_json
 from bnn_core.commands import cli
 from bnn_core.datasets.sources import open_source
+from bnn_core.networks import precision
 from bnn_core.networks.building import network_input
 from bnn_core.networks.prediction import predictive_samples
 from bnn_core.networks.procedures import networks_of
@@ -122,6 +123,25 @@ def test_more_folds_than_compounds_are_refused_before_any_image_is_read(table, t
     assert cli.main([*argv, *SMALL, "--folds", "9"]) == 2
     assert "--folds 9: give 2 to 4" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("began", "words"), [(True, "trained in float32"), (False, "--restart")])
+def test_a_study_goes_on_as_it_began_on_another_kind_of_processor(
+    table, tmp_path, capsys, monkeypatch, began, words
+):
+    def plan(has, *more):
+        monkeypatch.setattr(precision, "_has_bfloat16", lambda kind: has)
+        argv = ["study", "plate", str(table), "--label", "moa", "--out", str(tmp_path / "s")]
+        assert cli.main([*argv, *SMALL, "--prepare-only", *more]) == 0
+        configs = read_json(tmp_path / "s.making" / "plan.json")["configs"]
+        (used,) = {config["precision"] for config in configs.values()}
+        told = [line for line in capsys.readouterr().err.splitlines() if "was started in" in line]
+        return used == "bfloat16", told
+
+    assert plan(began) == (began, [])
+    used, (told,) = plan(not began)
+    assert used == began and words in told
+    assert plan(not began, "--restart") == (not began, [])
 
 
 def test_images_in_a_separate_folder_are_planned_and_resumed(table, tmp_path):

@@ -296,10 +296,23 @@ def test_on_a_full_disk_nothing_is_written(log, make_study, monkeypatch):
         return connection
 
     monkeypatch.setattr(store, "_connect", small)
-    with pytest.raises(InputError, match=r"full.*free some space"):
+    with pytest.raises(InputError, match=r"No space left.*free some space"):
         log.flag(study, range(8), reviewer="Ada", note="n" * 4000, **EXCLUDE)
     monkeypatch.undo()
     assert list(log.state(study).index) == [0] and log.check() == []
+
+
+@pytest.mark.parametrize(("free", "words"), [(0, "0 kB are free"), (1e9, "disk I/O error")])
+def test_where_shared_memory_finds_no_room_the_disk_is_full(log, monkeypatch, free, words):
+    def connect(path, mode):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store, "_connect", connect)
+    monkeypatch.setattr(
+        store.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, free)
+    )
+    with pytest.raises(InputError, match=words), store.writing(log.path):
+        pass
 
 
 READER = """

@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -73,6 +74,18 @@ def test_a_study_that_is_made_again_loses_what_was_kept(tmp_path, study):
     (study / "derived" / "mean_vi.arrow").write_bytes(stale)
     new = open_study(study).kept("mean", "vi", lambda: pd.DataFrame({"x": [2.0]}))
     assert new["x"].tolist() == [2.0]
+
+
+def test_a_study_deleted_while_a_table_is_made_does_not_come_back(study):
+    opened, table = open_study(study), pd.DataFrame({"x": [1.0]})
+
+    def make():
+        shutil.rmtree(study, ignore_errors=True)
+        return table
+
+    for _ in range(2):  # before the table is made, too
+        assert_frame_equal(opened.kept("more", "vi", make), table)
+        assert not study.exists()
 
 
 def test_a_damaged_file_is_made_again(study):

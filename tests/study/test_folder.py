@@ -111,8 +111,8 @@ def test_a_failure_midway_leaves_the_old_study_and_nothing_else(tmp_path, monkey
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing.np, "save", full)
-    with pytest.raises(InputError, match=r"No space left on device .*MB are free"):
+    monkeypatch.setattr(writing, "write_array", full)
+    with pytest.raises(InputError, match=r"No space left on device .*B are free"):
         write_study(tmp_path / "s", force=True, **parts(1))
     assert open_study(tmp_path / "s").meta["settings"] == {"seed": 0}
     assert [p.name for p in tmp_path.iterdir()] == ["s"]

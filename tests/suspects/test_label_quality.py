@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnn_core.suspects.label_quality import label_quality, shares_of_expected
+from bnn_core.suspects.label_quality import label_fit, label_quality, shares_of_expected
 from bnn_core.suspects.usual_errors import PRIOR_COMPOUNDS
 
 
@@ -20,6 +20,12 @@ def images(p_by_compound: dict[str, list[list[float]]]) -> pd.DataFrame:
 def test_without_groups_it_is_self_confidence():
     np.testing.assert_array_equal(label_quality(np.array([0.2, 0.9])), [0.2, 0.9])
     assert shares_of_expected(pd.DataFrame({"label": ["a"], "p_label": [0.3]})) == []
+
+
+def test_the_margin_in_training_counts_where_it_is_known():
+    np.testing.assert_array_equal(label_fit([0.2, 0.9]), [0.2, 0.9])
+    got = label_fit([0.2, 0.9, 0.3], [np.log(3), -np.log(3), np.nan])
+    np.testing.assert_allclose(got, [0.75, 0.25, 0.3])
 
 
 def test_with_groups_it_is_times_the_geometric_mean_of_their_shares():

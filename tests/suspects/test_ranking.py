@@ -420,6 +420,17 @@ def test_images_are_ranked_by_label_quality():
     assert ranked["label_quality"].is_monotonic_increasing
 
 
+def test_images_with_a_margin_in_training_are_ranked_by_it():
+    """Image 7 is called by its label, but training resisted that label; image 3 the other way round."""
+    images = screen()
+    names = images["label"].tolist()
+    names[3] = "D"
+    margin = np.where(np.arange(len(images)) == 7, -2.0, 3.0)
+    table = with_summary(images, calling(names)).assign(training_margin=margin)
+    assert rank_images(table)["row"].iloc[0] == 7
+    assert rank_images(table.drop(columns="training_margin"))["row"].iloc[0] == 3
+
+
 def test_the_published_table(authors, shared_data):
     """A check of sense: colchicine first, where low confidence has it in the middle."""
     table, classes = published_table(authors, shared_data), authors.classes

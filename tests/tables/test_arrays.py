@@ -114,6 +114,8 @@ def test_labels_in_the_order_of_a_table(tmp_path):
         (lambda p: p.write_bytes(b"PK\3\4broken"), "is damaged"),
         (lambda p: np.savez(p, a=np.array([{}], dtype=object)), "'a' holds Python objects"),
         (lambda p: np.savez(p, a=np.zeros((0, 3))), "is empty"),
+        (lambda p: np.savez(p, a=P, classes=["x", " "]), "a class has no name"),
+        (lambda p: np.savez(p, a=P, classes=[0.0, np.nan]), "a class has no name"),
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path, write, words):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import write_bytes
 from bnn_core.study.folder import REVIEWS
 
 ADA, BEN = "Ada (example)", "Ben (example)"
@@ -43,8 +43,8 @@ def write_reviews(folder: Path, table: pd.DataFrame, truth: pd.DataFrame) -> Non
     (folder / REVIEWS).mkdir(exist_ok=True)
     for reviewer in (ADA, BEN):
         mine = rows[rows["reviewer"] == reviewer] if len(rows) else rows
-        with atomic_path(folder / REVIEWS / f"{reviewer.split()[0].lower()}.csv") as temporary:
-            mine.to_csv(temporary, index=False)
+        path = folder / REVIEWS / f"{reviewer.split()[0].lower()}.csv"
+        write_bytes(path, mine.to_csv(index=False).encode())
 
 
 def _decided(table: pd.DataFrame, truth: pd.DataFrame) -> Iterator[dict[str, object]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnn_core.base.files import atomic_path, write_json
+from bnn_core.base.files import write_bytes, write_json
 from bnn_core.networks.building import load_network, plain_twin, saved_config
 from bnn_core.networks.method_parts import show_epoch, trained_mean
 from bnn_core.networks.prediction import Networks, stack_networks
@@ -27,8 +27,7 @@ def _train_members(
             show_epoch(shown, before, config.epochs, {})
             histories.append(pd.read_csv(path / "history.csv"))
     mean = pd.concat(histories).groupby("epoch", as_index=False).mean()
-    with atomic_path(folder / "history.csv") as temporary:
-        mean.to_csv(temporary, index=False)
+    write_bytes(folder / "history.csv", mean.to_csv(index=False).encode())
     write_json(
         folder / "config.json",
         read_config(folder / "0") | settings_of(config),

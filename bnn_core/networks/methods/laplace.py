@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 from torch import Tensor, nn
 
 from bnn_core.base.errors import decoding
-from bnn_core.base.files import atomic_path
+from bnn_core.base.files import write_bytes
 from bnn_core.networks.building import demand_same_config, network_input
 from bnn_core.networks.method_parts import standard_mean, standard_network, write_fitted
 from bnn_core.networks.prediction import Networks
@@ -168,9 +168,8 @@ def _train(
         prior_precision=posterior.prior_precision,
         effective_weights=posterior.effective_weights,
     )
-    with atomic_path(folder / WEIGHTS) as temporary:
-        tensors = {name: getattr(posterior, name) for name in ("mean", "values", "left", "right")}
-        temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}))
+    tensors = {name: getattr(posterior, name) for name in ("mean", "values", "left", "right")}
+    write_bytes(folder / WEIGHTS, save({k: v.contiguous() for k, v in tensors.items()}))
 
 
 def _draw(folder: Path, num_samples: int, seed: int, device: str) -> Networks:
