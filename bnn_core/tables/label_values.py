@@ -76,8 +76,10 @@ def read_label_values(
         is_new |= labels.notna() & (main.mapped["role"] == "new")
     new, labels = none_where(labels, ~is_new), none_where(labels, labels.isna() | is_new)
     met = [] if predicted is None else list(predicted.dropna().unique())
+    # Predictions in other words, such as names beside numbers, do not tell what "-1" is.
+    alike = bool(set(map(name_key, met)) & set(name_keys(labels.dropna())))
     labels, notes = without_label(
-        labels, options.unlabelled, [*names, *given, *met], len(names), bool(met), main.path
+        labels, options.unlabelled, [*names, *given, *met], len(names), alike, main.path
     )
     labels, meant = named_codes(labels, names, given)
     if meant:
@@ -98,14 +100,14 @@ def without_label(
     unlabelled: Collection[str],
     classes: Collection[str],
     columns: int,
-    ordered: bool,
+    alike: bool,
     path: Path,
 ) -> tuple[pd.Series, list[str]]:
     """The labels, None where the value means that there is none, and notes with counts.
 
     unlabelled: values that the user gave as no label. classes: names that columns, predictions or
-    the user have. columns: how many classes there are. ordered: whether predictions tell which
-    column is which class.
+    the user have. columns: how many classes there are. alike: whether predictions are written like
+    the labels, which tells what their numbers count from.
 
     "-1" is no label only where all other labels are classes or their numbers. Raises InputError where
     "-1" may also be the first of classes that count from -1 (or the other of -1 and 1).
@@ -117,11 +119,11 @@ def without_label(
     others = set(counts) - set(NO_LABEL) - set(ASKED)
     asked = [key for key in counts if key in ASKED and key not in known]
     numbers = ({str(k) for k in range(first, columns + first)} for first in (0, 1))
-    if "-1" in asked and not any(others <= classes for classes in (known, *numbers)):
+    if "-1" in asked and not any(others <= possible for possible in (known, *numbers)):
         asked.remove("-1")
     elif (
         "-1" in asked
-        and not ordered
+        and not alike
         and (others == {str(k) for k in range(columns - 1)} or (others, columns) == ({"1"}, 2))
     ):
         names = " ".join(["-1", *sorted(others, key=int)])
@@ -243,10 +245,10 @@ def vocabulary(
     numbers = {str(k) for k in range(first, n + first)} - {name_key(name) for name in names}
     if not keys or not keys <= numbers:
         return []
-    said = predicted[filled].map(name_key).astype(int).to_numpy() - first
+    places = predicted[filled].map(name_key).astype(int).to_numpy() - first
     highest = np.array(names, dtype=object)[values[filled].argmax(axis=1)]
     agreeing = {
-        order: int((np.array(order, dtype=object)[said] == highest).sum())
+        order: int((np.array(order, dtype=object)[places] == highest).sum())
         for order in (tuple(names), tuple(sorted(names)))
     }
     best = max(agreeing, key=lambda order: agreeing[order])

@@ -123,6 +123,12 @@ def test_minus_one_beside_numbers_of_named_classes_is_no_label(importing):
     for labels in (["0", "1", "2", "-1"], ["1", "2", "3", "-1"]):
         found = importing(["p_a", "p_b", "p_c"], labels, [0, 1, 2, 2], classes=("a", "b", "c"))
         assert outcome(found) == (3, 3)
+    # Of three classes -1, 0 and 1 may also be all, which names in predictions do not tell.
+    named = {"predicted": ["a", "b", "c"]}
+    with pytest.raises(InputError, match="--unlabelled -1 or --classes -1 0 1$"):
+        importing(
+            ["p_a", "p_b", "p_c"], ["-1", "0", "1"], [0, 1, 2], named, classes=("a", "b", "c")
+        )
 
 
 def test_numbers_of_classes_with_names_given(importing):
