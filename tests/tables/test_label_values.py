@@ -125,7 +125,7 @@ def test_minus_one_beside_numbers_of_named_classes_is_no_label(importing):
         assert outcome(found) == (3, 3)
     # Of three classes -1, 0 and 1 may also be all, which names in predictions do not tell.
     named = {"predicted": ["a", "b", "c"]}
-    with pytest.raises(InputError, match="--unlabelled -1 or --classes -1 0 1$"):
+    with pytest.raises(InputError, match=r"--unlabelled -1 or --classes -1 0 1$"):
         importing(
             ["p_a", "p_b", "p_c"], ["-1", "0", "1"], [0, 1, 2], named, classes=("a", "b", "c")
         )
