@@ -36,7 +36,7 @@ LARGE = 50_000
 #: So many seconds a process waits for another one that makes the same table.
 PATIENCE = 600.0
 #: To be raised when a kept table changes its meaning.
-VERSION = 3
+VERSION = 4
 _KEY = b"bnn"
 _CHECKSUM_BYTES = 8
 _writing = threading.Lock()
