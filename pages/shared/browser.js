@@ -242,8 +242,8 @@ function keepFocus () {
   new MutationObserver(() => {
     if (!key || focused.isConnected || document.activeElement !== document.body) return
     const same = document.querySelector(`.${CSS.escape(key)} [data-testid=stButton] button`)
-    const job = key.match(/st-key-job_\d+_/)?.[0] ?? "none"
-    const ofJob = document.querySelector(`.st-key-jobs [class*=${job}] button`)
+    const job = key.match(/st-key-job_\d+_/)?.[0]
+    const ofJob = job && document.querySelector(`.st-key-jobs [class*=${job}] button`)
     const last = [...document.querySelectorAll(".st-key-jobs [class*=st-key-job_] button")].at(-1)
     const next = same ?? (queues ? ofJob ?? last : null)
     next?.focus({ preventScroll: true })

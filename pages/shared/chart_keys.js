@@ -20,19 +20,24 @@ export default function () {
   let focused = null
   window.addEventListener("focusin", event => { focused = event.target.closest?.(CHART) ? nameOf(event.target) : null })
   window.addEventListener("pointerdown", () => { focused = null }, true)
+  const charts = () => [...document.querySelectorAll(CHART)]
+  const focusAgain = () => {
+    if (!focused || document.activeElement !== document.body) return
+    charts().find(graph => nameOf(graph) === focused)?.focus({ preventScroll: true })
+  }
   const look = () => {
-    const charts = [...document.querySelectorAll(CHART)]
-    for (const graph of charts.filter(graph => graph.on && !seen.has(graph))) {
+    for (const graph of charts().filter(graph => graph.on && !seen.has(graph))) {
       seen.add(graph)
       // Streamlit says that marks can be selected after it has drawn the chart.
       const ready = () => {
-        if (graph.tabIndex < 0 && graph._fullLayout?.clickmode?.includes("select")) prepare(graph, places, spoken)
+        if (graph.tabIndex >= 0 || !graph._fullLayout?.clickmode?.includes("select")) return
+        prepare(graph, places, spoken)
+        focusAgain()
       }
       graph.on("plotly_afterplot", ready)
       ready()
     }
-    if (!focused || document.activeElement !== document.body) return
-    charts.find(graph => nameOf(graph) === focused)?.focus({ preventScroll: true })
+    focusAgain()
   }
   new MutationObserver(look).observe(document.body, { childList: true, subtree: true })
   look()
@@ -69,7 +74,8 @@ function marksOf (graph) {
   const { _fullLayout: layout, _fullData: traces, calcdata } = graph
   const marks = []
   for (const trace of traces) {
-    if (trace.visible !== true || !trace.customdata || trace.hoverinfo === "skip") continue
+    // A heatmap stands for the images that are not drawn one by one: it opens nothing.
+    if (trace.visible !== true || trace.type === "heatmap" || !trace.customdata || trace.hoverinfo === "skip") continue
     const [across, up] = ["x", "y"].map(letter => layout[trace[letter + "axis"].replace(letter, letter + "axis")])
     trace.customdata.forEach((_, point) => {
       const bar = trace.type === "bar" && calcdata[trace.index][point]

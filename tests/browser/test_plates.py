@@ -77,5 +77,4 @@ def test_a_mean_of_a_column_opens_its_fields_by_keyboard(tab, images):
     tab.locator(".tile").nth(len(own) - 1).wait_for()
     assert fields_on(tab) == own
     assert parse_qs(urlsplit(tab.url).query)["spot"] == [json.dumps(["column", 3])]
-    settled(tab)
-    assert chart.evaluate("chart => chart === document.activeElement")
+    wait_for(tab, lambda: chart.evaluate("chart => chart === document.activeElement"))
