@@ -19,7 +19,7 @@ MOST_IMAGE_BYTES = 800_000_000
 MOST_DRAWN_PIXELS = 20_000_000
 #: Longest side of a picture that is drawn: WebP ends at 16,383 pixels. Larger images are averaged down.
 LONGEST_SIDE = 8192
-#: Large pictures that a server draws at a time: an image of MOST_PIXELS takes up to 2 GB.
+#: Original images that a server draws at a time: one of MOST_PIXELS takes up to 2 GB.
 MOST_DRAWINGS = 2
 #: Bytes of a text table, unpacked.
 MOST_TEXT_BYTES = 1_000_000_000

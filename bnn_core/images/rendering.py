@@ -115,6 +115,10 @@ def render(
         raise InputError(
             f"image format '{image_format}' is unknown; choose {' or '.join(PICTURE_FORMATS)}"
         )
+    if long_side is not None and not 1 <= long_side <= LONGEST_SIDE:
+        raise InputError(
+            f"a picture of {long_side} pixels was requested; choose 1 to {LONGEST_SIDE} pixels"
+        )
     limits = image_limits(image) if limits is None else np.asarray(limits, dtype=np.float64)
     top, bottom, left, right = _crop_box(crop, height, width)
     seen = slice(None) if shown == list(range(channels)) else shown  # a slice copies nothing
@@ -149,7 +153,10 @@ def open_thumbnail(data: bytes) -> Image.Image:
     with decoding("the thumbnail", "make the study again"):
         picture = Image.open(io.BytesIO(data), formats=("WEBP", "PNG"))
         if max(picture.size) > LARGEST_THUMBNAIL:
-            raise InputError(f"the thumbnail has {picture.width} x {picture.height} pixels")
+            raise InputError(
+                f"the thumbnail has {picture.width} x {picture.height} pixels, more than "
+                f"{LARGEST_THUMBNAIL} on a side; make the study again"
+            )
         picture.load()
         return picture
 
@@ -190,10 +197,6 @@ def _crop_box(
 
 
 def _resize(unit: np.ndarray, long_side: int) -> np.ndarray:
-    if not 1 <= long_side <= LONGEST_SIDE:
-        raise InputError(
-            f"a picture of {long_side} pixels was requested; choose 1 to {LONGEST_SIDE} pixels"
-        )
     height, width = unit.shape[1:]
     scale = long_side / max(height, width)
     if scale >= 2:

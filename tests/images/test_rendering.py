@@ -149,7 +149,10 @@ def test_any_crop_gives_a_picture_or_a_clear_error(crop):
         {"crop": (0.5, 0.0, 0.5, 1.0)},
     ],
 )
-def test_what_cannot_be_drawn_is_listed(wrong):
+@pytest.mark.parametrize("large", [False, True])
+def test_what_cannot_be_drawn_is_listed(monkeypatch, large, wrong):
+    if large:
+        monkeypatch.setattr(rendering, "MOST_DRAWN_PIXELS", 100)
     with pytest.raises(InputError):
         render(field(), channel_colours(BBBC021), **wrong)
 
