@@ -211,14 +211,6 @@ def test_a_lost_cluster_does_not_hide_the_error_of_a_part(monkeypatch):
     assert ended == [1]
 
 
-@pytest.fixture
-def interruptible():
-    """Ctrl-C interrupts, as in a shell: what is started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 _SLEEPS = """
 import os, sys, time
 from contextlib import suppress
@@ -248,7 +240,7 @@ def until(condition):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_parts_end_with_the_process_that_started_them(end, tmp_path, interruptible):
+def test_parts_end_with_the_process_that_started_them(end, tmp_path):
     script, folder = tmp_path / "sleeps.py", tmp_path / "parts"
     script.write_text(_SLEEPS)
     folder.mkdir()
@@ -285,7 +277,7 @@ def test_the_time_left_is_known_before_the_first_training_ends(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_process_that_is_started_gets_no_interrupt_and_this_one_gets_it_later(interruptible):
+def test_a_process_that_is_started_gets_no_interrupt_and_this_one_gets_it_later():
     blocked = "import signal as s; print(s.SIGINT in s.pthread_sigmask(s.SIG_BLOCK, []))"
     process, after = None, False
     with pytest.raises(KeyboardInterrupt), running._interrupt_later():
