@@ -73,12 +73,13 @@ def network_sets(study: Study, folds: Sequence[Path], making: Path) -> list[Netw
 def which_networks(study: Study, hashes: Sequence[str], deployed: bool) -> np.ndarray:
     """(n,) what predicts images with these content hashes: a fold's number, ALL_FOLDS or DEPLOYED.
 
-    An image of the study itself is predicted as in the study: by the fold that did not train on it. One
-    that was added before is as new as any.
+    An image of the study itself is predicted as in the study: by the fold that did not train on it. An
+    image that was added before is predicted like any new one.
     """
-    own = study.images
-    own = own[own["source"].isna()] if "source" in own else own
-    fold_of = own.drop_duplicates("content_hash").set_index("content_hash")["fold"]
+    images = study.images
+    if "source" in images:
+        images = images[images["source"].isna()]
+    fold_of = images.drop_duplicates("content_hash").set_index("content_hash")["fold"]
     default = DEPLOYED if deployed else ALL_FOLDS
     return np.array([fold_of.get(h, default) if h else default for h in hashes], dtype=np.int64)
 

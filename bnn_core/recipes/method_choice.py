@@ -121,10 +121,10 @@ def with_precision(choice: MethodChoice, out: Path, restart: bool = False) -> Me
     before = read_json(begun, _Begun).get("configs", {}) if begun.is_file() and not restart else {}
     configs = {}
     for method, config in choice.configs.items():
-        precision = here = usable_precision(config.precision, choice.device)
+        precision = usable = usable_precision(config.precision, choice.device)
         if config.precision == "auto":
-            precision = before.get(method, {}).get("precision", here)
-        if precision != here:
+            precision = before.get(method, {}).get("precision", usable)
+        if precision != usable:
             _tell_precision(begun.parent, precision)
         configs[method] = replace(config, precision=precision)
     return replace(choice, configs=configs)

@@ -55,6 +55,7 @@ def open_making(
 
 def begun_settings(out: Path) -> Path:
     """The settings that an unfinished study at `out` was started with; no file where there is none."""
+    out = Path(out)
     return out.with_name(out.name + MAKING) / "settings.json"
 
 

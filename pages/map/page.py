@@ -209,7 +209,7 @@ def paint_of(
     return figures.Paint(colouring, names, colours={NO_LABEL: QUIET} | colours)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Computing the map, seconds per thousand images")
+@st.cache_resource(max_entries=16, show_spinner="Computing the map")
 def _positions(identity: str, _study: Study) -> np.ndarray:
     return study_map(_study)
 

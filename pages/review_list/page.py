@@ -23,7 +23,7 @@ ALL, DISPUTED, CHANGED = "all", "disputed", "changed since"
 WALL, TABLE = "images", "table"
 #: Most pairs of reviewers whose agreement is shown.
 MOST_PAIRS = 3
-#: Columns of the list as a table; the history beside it, and the exported file, have the others.
+#: Columns of the list as a table; the history of an image, and the exported file, have the others.
 COLUMNS = {
     "image_id": "Image",
     "compound": "Compound",
@@ -85,7 +85,7 @@ def flagged_list(study: Study) -> None:
     part = kinds[kind]
     if kind == DISPUTED:
         st.caption(
-            "Reviewers disagree. The latest decision counts. The history is beside each image."
+            "Reviewers disagree. The latest decision counts. The history is shown with each image."
         )
     elif kind == CHANGED:
         st.caption("The picture or the given label has changed since the decision. Look again.")
