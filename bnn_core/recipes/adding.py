@@ -34,7 +34,7 @@ from bnn_core.recipes.workers import Cluster
 from bnn_core.study.checking import demand_networks
 from bnn_core.study.folder import ROLES, Study, open_study
 from bnn_core.study.lock import study_lock
-from bnn_core.study.working_folder import ADDING, open_making
+from bnn_core.study.working_folder import ADDING, begun_settings, open_making
 
 #: Samples of one method above this many bytes are not kept.
 MOST_SAMPLE_BYTES = 2 << 30
@@ -204,8 +204,7 @@ def add_to_study(
 
 def adding_to(out: Path) -> bool:
     """Whether `out` is a finished study to which an interrupted run was adding images."""
-    making = out.with_name(out.name + ".making")
-    begun = making / "settings.json"
+    begun = begun_settings(out)
     if not (out / "study.json").is_file() or not begun.is_file():
         return False
     return "adds_to" in read_json(begun, dict[str, Any])

@@ -267,10 +267,9 @@ class PlateBlock:
         """The fields of the plate; their pixels go to disk, one place per field of `good`."""
         size = (len(self.scaling.channels), *self._small(shape))
         fields: list[Field | str] = []
-        shape = (len(good), *size)
         path = block_file(making, "pixels", self, "npy")
-        with atomic_path(path, lambda: math.prod(shape)) as temporary:
-            writer = ArrayWriter(temporary, shape, np.uint8)
+        with atomic_path(path, lambda: len(good) * math.prod(size)) as temporary:
+            writer = ArrayWriter(temporary, (len(good), *size), np.uint8)
             for field in read_fields(
                 [self.job.files[i] for i in good],
                 level,
