@@ -71,7 +71,7 @@ def card(study: Study, table: pd.DataFrame, row: pd.Series, decision: pd.Series)
 
 
 def draw_images(study: Study) -> None:
-    """The answer for a study without compounds: images whose label gets little probability."""
+    """The answer for a study without compounds: the images of the lowest label quality."""
     ranked = rankings.ranked_images(study)
     ranked = ranked[ranked["row"].isin(filters.passing(study))]
     if ranked.empty:

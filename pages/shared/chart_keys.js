@@ -18,12 +18,16 @@ export default function () {
   const places = new Map()
   const seen = new WeakSet()
   let focused = null
-  window.addEventListener("focusin", event => { focused = event.target.closest?.(CHART) ? nameOf(event.target) : null })
+  window.addEventListener("focusin", event => {
+    const graph = event.target.closest?.(CHART)
+    focused = graph && { graph, name: nameOf(graph) }
+  })
   window.addEventListener("pointerdown", () => { focused = null }, true)
   const charts = () => [...document.querySelectorAll(CHART)]
   const focusAgain = () => {
-    if (!focused || document.activeElement !== document.body) return
-    charts().find(graph => nameOf(graph) === focused)?.focus({ preventScroll: true })
+    // Who leaves a chart that is still there, such as for the address bar, is not called back.
+    if (!focused?.name || focused.graph.isConnected || document.activeElement !== document.body) return
+    charts().find(graph => nameOf(graph) === focused.name)?.focus({ preventScroll: true })
   }
   const look = () => {
     for (const graph of charts().filter(graph => graph.on && !seen.has(graph))) {
