@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import settings
-from xdist.scheduler import LoadFileScheduling
 
 from bnn_core.recipes import workers
 
@@ -57,22 +56,6 @@ def authors(shared_data) -> SimpleNamespace:
         c=frame["confidence"].to_numpy(),
         top=np.max(p, axis=1),
     )
-
-
-class OneBrowser(LoadFileScheduling):
-    """The first worker takes the files of browser tests first, all others take them last: two
-    browsers at once are slow."""
-
-    def _assign_work_unit(self, node) -> None:
-        first = node is self.nodes[0]
-        wanted = (file for file in self.workqueue if ("tests/browser/" in file) == first)
-        if file := next(wanted, None):
-            self.workqueue.move_to_end(file, last=False)
-        super()._assign_work_unit(node)
-
-
-def pytest_xdist_make_scheduler(config, log) -> OneBrowser:
-    return OneBrowser(config, log)
 
 
 def pytest_collection_modifyitems(items) -> None:

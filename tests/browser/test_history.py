@@ -176,7 +176,7 @@ def test_a_section_that_is_drawn_before_the_script_comes_is_scrolled_to(laptop):
         """async script => {
             const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }))
             const { default: start } = await import(url)
-            start({ data: { cookies: {} }, setTriggerValue () {} })
+            start({ data: { cookies: {} }, setTriggerValue () {}, setStateValue () {} })
         }""",
         script,
     )

@@ -110,7 +110,8 @@ def test_the_studys_images_as_a_new_table_have_the_studys_numbers(study, screen,
         scores = [c for c in SCORES if summary[c].notna().any()]
         own = before.summary(method)[scores].iloc[place]
         assert_allclose(summary[scores].iloc[20:], own, atol=1e-6)
-        assert_array_equal(result.samples(method)[20:], before.samples(method)[place])
+        # A step of float16: numbers that differ by 1e-7 may be rounded to either side.
+        assert_allclose(result.samples(method)[20:], before.samples(method)[place], 2**-10)
         pd.testing.assert_frame_equal(summary.iloc[:20], before.summary(method), check_dtype=False)
         assert summary["correct"].iloc[20:].isna().all()
     assert_allclose(result.embedding[20:], before.embedding[place], atol=2e-3)
