@@ -86,9 +86,7 @@ def describe(study: Study) -> str:
         image = next(iter(image_level.values()))
         apart = image.get("unpredictable")
         further = f" ({apart:,} unpredictable counted separately)" if apart else ""
-        accuracy = (
-            f", right on {count(image['n'], f'scored {study.noun}')}{further}: {'; '.join(parts)}"
-        )
+        accuracy = f", accuracy on {count(image['n'], f'scored {study.noun}')}{further}: {'; '.join(parts)}"
     return f"{study.path}: {study.meta['title']}, {count(study.meta['rows'], study.noun)}{accuracy}"
 
 

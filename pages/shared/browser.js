@@ -91,10 +91,14 @@ function sendWhileTyping () {
   let waiting
   const send = field => {
     clearTimeout(waiting)
-    if (typingIn(field)) {
-      field.dispatchEvent(new KeyboardEvent("keydown", {
-        key: "Enter", code: "Enter", ctrlKey: field.matches("textarea"), bubbles: true }))
-    }
+    if (!typingIn(field)) return
+    // React hears it, and Streamlit's shortcuts, which listen to the document, do not: for them the key
+    // would stay pressed, and no other key would be a shortcut.
+    const stop = event => event.stopPropagation()
+    document.documentElement.addEventListener("keydown", stop)
+    field.dispatchEvent(new KeyboardEvent("keydown", {
+      key: "Enter", code: "Enter", ctrlKey: field.matches("textarea"), bubbles: true }))
+    document.documentElement.removeEventListener("keydown", stop)
   }
   window.addEventListener("input", event => {
     clearTimeout(waiting)

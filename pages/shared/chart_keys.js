@@ -118,7 +118,8 @@ function show (graph, { trace, point }, spoken) {
   const mark = trace.type === "scattergl" ? { xval: trace.x[point], yval: trace.y[point] }
     : [{ curveNumber: trace.index, pointNumber: point }]
   window.Plotly.Fx.hover(graph, mark, trace.xaxis + trace.yaxis)
-  const kind = trace.type === "bar" && trace.name ? `${trace.name}: ` : ""
+  const named = trace.name && !/^trace \d+$/.test(trace.name) // so Plotly calls what has no name
+  const kind = trace.type === "bar" && named ? `${trace.name}: ` : ""
   setTimeout(() => { spoken.textContent = kind + textOf(graph) }, 100)
 }
 

@@ -27,6 +27,7 @@ def clickable_chart(
         if points and "customdata" in points[-1]:
             close_opened()
             st.query_params[name] = as_text(points[-1]["customdata"])
+            st.toast("Its images are shown below the chart.", icon=":material/arrow_downward:")
             if st.session_state.get(_LAST) not in (None, chart):
                 _unmark()
             st.session_state[_LAST] = chart

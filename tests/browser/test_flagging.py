@@ -5,7 +5,7 @@ import signal
 from contextlib import contextmanager
 
 import pytest
-from browsing import press_until, serving, settled, wait_for
+from browsing import press_until, script_alone, serving, settled, wait_for
 from page_studies import write_animals
 
 from bnn_core.review.log import ReviewLog
@@ -122,6 +122,21 @@ def test_nothing_that_is_typed_is_lost(small, leave):
     open_form(small, "Continue")
     note = small.get_by_role("textbox", name="Note")
     wait_for(small, lambda: note.input_value() == "a cat, surely")
+
+
+def test_a_draft_that_is_sent_presses_no_key_of_the_shortcuts(tab):
+    """A note is sent as Ctrl-Enter in its field. For shortcuts that key would stay pressed."""
+    script_alone(tab, '<body><div role="dialog"><textarea></textarea></div>')
+    tab.evaluate("""() => {
+        window.heard = []
+        document.body.addEventListener("keydown", event => window.heard.push("body " + event.key))
+        document.addEventListener("keydown", event => window.heard.push("document " + event.key))
+    }""")
+    tab.locator("textarea").fill("note")
+    wait_for(tab, lambda: tab.evaluate("window.heard"))
+    assert tab.evaluate("window.heard") == ["body Enter"]
+    tab.locator("textarea").press("x")
+    assert "document x" in tab.evaluate("window.heard")
 
 
 def test_typing_goes_on_while_the_draft_is_sent(small):

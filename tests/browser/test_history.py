@@ -4,8 +4,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browsing import press_until, settled, wait_for
-from page_studies import ROOT
+from browsing import press_until, script_alone, settled, wait_for
 
 from bnn_core.study.folder import open_study
 
@@ -167,19 +166,9 @@ def test_a_late_change_of_the_address_keeps_the_way_forward(laptop):
 
 
 def test_a_section_that_is_drawn_before_the_script_comes_is_scrolled_to(laptop):
-    drawn = """<body data-testid="stMain" style="height: 300px; overflow: auto">
+    body = """<body data-testid="stMain" style="height: 300px; overflow: auto">
         <div style="height: 2000px"></div><div class="st-key-scroll_to_x">section</div>"""
-    laptop.route("**/drawn", lambda route: route.fulfill(body=drawn, content_type="text/html"))
-    laptop.goto("/drawn")
-    script = (ROOT / "pages/shared/browser.js").read_text(encoding="utf-8")
-    laptop.evaluate(
-        """async script => {
-            const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }))
-            const { default: start } = await import(url)
-            start({ data: { cookies: {} }, setTriggerValue () {}, setStateValue () {} })
-        }""",
-        script,
-    )
+    script_alone(laptop, body)
     section = laptop.locator(".st-key-scroll_to_x")
     wait_for(laptop, lambda: section.bounding_box()["y"] < 800, 10)
 

@@ -43,6 +43,20 @@ def wait_for(tab, condition, seconds: int = 40) -> None:
     raise AssertionError("waited in vain")
 
 
+def script_alone(tab, body: str) -> None:
+    """A page of this HTML with the script of all pages and without Streamlit."""
+    tab.route("**/alone", lambda route: route.fulfill(body=body, content_type="text/html"))
+    tab.goto("/alone")
+    tab.evaluate(
+        """async script => {
+            const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }))
+            const { default: start } = await import(url)
+            start({ data: { cookies: {} }, setTriggerValue () {}, setStateValue () {} })
+        }""",
+        (ROOT / "pages/shared/browser.js").read_text(encoding="utf-8"),
+    )
+
+
 def settled(tab) -> None:
     """Until the page is drawn to its end: what is looked up on it stays where it is."""
     tab.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()

@@ -310,7 +310,7 @@ def test_a_fold_runs_once_at_a_time_and_only_on_the_images_it_was_planned_with(
         assert cli.main(["fold", str(out), "1"]) == 0
         other.submit(held.__exit__, None, None, None).result()
     assert "another job assembles" in capsys.readouterr().out
-    for words in ("right on", "all folds were finished before"):
+    for words in ("accuracy on", "all folds were finished before"):
         assert cli.main(["fold", str(out), "1"]) == 0
         assert words in capsys.readouterr().out
     assert cli.main(["fold", str(out), "99"]) == 2
@@ -514,7 +514,7 @@ def test_the_command_ends_with_what_was_left_out_and_how_many_count(table, tmp_p
     *notes, last = capsys.readouterr().out.splitlines()
     assert any("1 of 15 images could not be used" in note and "c1.png" in note for note in notes)
     assert any("cannot be" in note or "could not learn" in note for note in notes)
-    assert "right on 4 scored images" in last
+    assert "accuracy on 4 scored images" in last
 
 
 def test_rivals_train_in_every_fold_and_their_times_are_summed(table, tmp_path, capsys):

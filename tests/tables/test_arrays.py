@@ -141,7 +141,7 @@ def test_the_command(array, tmp_path, capsys):
     (tmp_path / "y.txt").write_text("0\n1\n1\n1\n0\n")
     argv = ["import", str(array), "--labels", str(tmp_path / "y.txt"), "--classes", "x", "y"]
     assert cli.main([*argv, "--out", str(tmp_path / "s")]) == 0
-    assert "right on 5 scored images" in capsys.readouterr().out
+    assert "accuracy on 5 scored images" in capsys.readouterr().out
     assert open_study(tmp_path / "s").classes == ["x", "y"]
 
 
