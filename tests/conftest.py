@@ -1,6 +1,7 @@
 """What several test files share. Slow machines are no failure, and torch takes one thread."""
 
 import signal
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,14 @@ def trains_here():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "processors", lambda: 1)
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """A page that is tested becomes `__main__`, which processes started later would import."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")
