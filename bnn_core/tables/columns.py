@@ -209,10 +209,11 @@ def _all_equal(table: pd.DataFrame, columns: list[str]) -> bool:
 
 
 def _is_unit_name(plain: str) -> bool:
-    """Whether a column is called the unit of the concentrations: final_conc_unit, doseUnits, units."""
-    of = re.sub("_?units?$", "", plain)
+    """Whether a column is called the unit of the concentrations: final_conc_unit, finalConcUnits, units."""
+    joined = plain.replace("_", "")
+    of = re.sub("units?$", "", joined)
     return plain in ALIASES["concentration_unit"] or (
-        of != plain and of in ALIASES["concentration"]
+        of != joined and of in {name.replace("_", "") for name in ALIASES["concentration"]}
     )
 
 

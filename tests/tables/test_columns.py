@@ -150,7 +150,15 @@ def test_an_override_takes_a_column_in_any_case():
 
 @pytest.mark.parametrize(
     "name",
-    ["concentration_unit", "conc_units", "Units", "Dose unit", "doseUnit", "Final conc unit"],
+    [
+        "concentration_unit",
+        "conc_units",
+        "Units",
+        "Dose unit",
+        "doseUnit",
+        "Final conc unit",
+        "finalConcUnits",
+    ],
 )
 def test_a_column_of_units_is_applied(name):
     out, found = map_columns(table(**{"concentration": ["10", "10"], name: ["nM", "mM"]}))
